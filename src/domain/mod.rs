@@ -1,0 +1,14 @@
+//! The vocabulary: plain data and pure rules, used alike by code, API, logs and docs.
+//!
+//! No I/O here, and no clock but what is passed in. The words are those of ARCHITECTURE.md.
+
+pub mod access;
+pub mod alert;
+pub mod card;
+pub mod clip;
+pub mod entry;
+pub mod footage;
+pub mod id;
+pub mod limit;
+pub mod place;
+pub mod swipe;

@@ -1,0 +1,3 @@
+//! The stairgate program: see `stairgate::cli`.
+
+fn main() {}

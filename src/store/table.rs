@@ -1,0 +1,138 @@
+//! The tables: one list, so that no two share a prefix.
+
+use std::marker::PhantomData;
+
+use super::error::StoreError;
+use super::key::{Key, KeyReader};
+use super::record::{self, Record};
+
+/// A table of `V` by `K`: a key prefix in the store.
+#[derive(Debug)]
+pub struct Table<K, V> {
+    pub(super) prefix: u8,
+    pub(super) name: &'static str,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for Table<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Table<K, V> {}
+
+impl<K: Key, V: Record> Table<K, V> {
+    const fn new(prefix: u8, name: &'static str) -> Table<K, V> {
+        Table {
+            prefix,
+            name,
+            types: PhantomData,
+        }
+    }
+
+    /// Its name, for messages.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn key_bytes(&self, key: &K) -> Vec<u8> {
+        self.partial_key_bytes(key)
+    }
+
+    /// The bytes with which all keys begin whose first parts are `front`.
+    pub(super) fn partial_key_bytes<F: Key>(&self, front: &F) -> Vec<u8> {
+        let mut bytes = vec![self.prefix];
+        front.encode(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn encode(&self, value: &V) -> Result<Vec<u8>, StoreError> {
+        record::encode(value).map_err(|source| StoreError::Record {
+            table: self.name,
+            source,
+        })
+    }
+
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<V, StoreError> {
+        record::decode(bytes).map_err(|source| StoreError::Record {
+            table: self.name,
+            source,
+        })
+    }
+
+    pub(super) fn decode_key(&self, bytes: &[u8]) -> Result<K, StoreError> {
+        let mut reader = KeyReader::new(bytes.get(1..).unwrap_or_default());
+        K::decode(&mut reader)
+            .and_then(|key| reader.finish().map(|()| key))
+            .map_err(|source| StoreError::Key {
+                table: self.name,
+                source,
+            })
+    }
+}
+
+/// Every table of the store.
+pub mod tables {
+    use super::super::record::{Record, record};
+    use super::Table;
+    use crate::domain::alert::{Alert, Delivery};
+    use crate::domain::clip::FootageName;
+    use crate::domain::entry::Entry;
+    use crate::domain::footage::FootageRecord;
+    use crate::domain::id::{AlertId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::swipe::Reject;
+    use crate::time::WallTime;
+
+    record! {
+        () = 1,
+        u64 = 1,
+        WallTime = 1,
+        Entry = 1,
+        FootageRecord = 1,
+        Alert = 1,
+        Delivery = 1,
+        Reject = 1,
+    }
+
+    /// Counters and versions by name.
+    pub const META: Table<String, u64> = Table::new(1, "meta");
+
+    /// Entries by id.
+    pub const ENTRIES: Table<EntryId, Entry> = Table::new(10, "entries");
+    /// Entries by arrival: every entry has exactly one row.
+    pub const ENTRIES_BY_TIME: Table<(WallTime, EntryId), ()> = Table::new(11, "entries-by-time");
+    /// Entries by door and arrival: every entry has exactly one row.
+    pub const ENTRIES_BY_DOOR: Table<(DoorId, WallTime, EntryId), ()> =
+        Table::new(12, "entries-by-door");
+    /// Entries by the holder's dwelling and arrival: every entry with a dwelling has one row.
+    pub const ENTRIES_BY_DWELLING: Table<(DwellingId, WallTime, EntryId), ()> =
+        Table::new(13, "entries-by-dwelling");
+    /// Entries with a clip still pending: what reconcile has to finish.
+    pub const PENDING_CLIPS: Table<EntryId, ()> = Table::new(14, "pending-clips");
+    /// Swipes seen, by entry id, with their arrival: the dedup key. It outlives its entry, so that
+    /// a replayed swipe makes no second one.
+    pub const SEEN: Table<EntryId, WallTime> = Table::new(15, "seen");
+    /// Messages that could not be read, oldest first; bounded, newest kept.
+    pub const REJECTS: Table<(WallTime, u64), Reject> = Table::new(16, "rejects");
+
+    /// Footage files.
+    pub const FOOTAGE: Table<FootageName, FootageRecord> = Table::new(20, "footage");
+    /// Which entries show parts of which footage file.
+    pub const FOOTAGE_USES: Table<(FootageName, EntryId), ()> = Table::new(21, "footage-uses");
+
+    /// Alerts by id.
+    pub const ALERTS: Table<AlertId, Alert> = Table::new(30, "alerts");
+    /// Alerts by the moment they were raised: every alert has exactly one row.
+    pub const ALERTS_BY_TIME: Table<(WallTime, AlertId), ()> = Table::new(31, "alerts-by-time");
+    /// Alerts by entry.
+    pub const ALERTS_BY_ENTRY: Table<(EntryId, AlertId), ()> = Table::new(32, "alerts-by-entry");
+    /// One row for each alert and linkage.
+    pub const DELIVERIES: Table<(AlertId, LinkageId), Delivery> = Table::new(33, "deliveries");
+    /// The deliveries still to be made of each linkage, oldest alert first: exactly those whose
+    /// state is `Waiting`.
+    pub const OUTBOX: Table<(LinkageId, WallTime, AlertId), ()> = Table::new(34, "outbox");
+    /// Given-up deliveries of each linkage: exactly those whose state is `Dead`.
+    pub const DEAD_LETTERS: Table<(LinkageId, WallTime, AlertId), ()> =
+        Table::new(35, "dead-letters");
+}

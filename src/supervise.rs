@@ -1,0 +1,302 @@
+//! The only spawner: every task is named, spanned, cancellable, and what happens when it ends is
+//! written where it starts.
+//!
+//! Three kinds: `spawn` runs once, `keep` starts again after a failure with backoff, `vital` ends
+//! the gateway when it fails. A panic is never swallowed: it is logged, and treated as a failure.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span, error, info, warn};
+
+use crate::error::chain;
+use crate::retry::Backoff;
+
+/// Starts tasks and ends them in order. Cheap to clone; clones share one set of tasks.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    token: CancellationToken,
+    tracker: TaskTracker,
+    fatal: Arc<watch::Sender<Option<String>>>,
+}
+
+/// Tasks did not end within their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{n_left} tasks did not end within {}s", .within.as_secs())]
+pub struct ShutdownTimeout {
+    /// How many were still running.
+    pub n_left: usize,
+    /// How long we waited.
+    pub within: Duration,
+}
+
+/// Work on the blocking pool panicked, or the runtime is going away.
+#[derive(Debug, thiserror::Error)]
+#[error("run {name} on the blocking pool")]
+pub struct BlockingError {
+    name: &'static str,
+    #[source]
+    source: tokio::task::JoinError,
+}
+
+impl Default for Supervisor {
+    fn default() -> Supervisor {
+        Supervisor::new()
+    }
+}
+
+impl Supervisor {
+    /// A supervisor with no tasks.
+    pub fn new() -> Supervisor {
+        Supervisor {
+            token: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+            fatal: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    /// A group of its own that can be ended alone; it ends with its parent, and a failed vital task
+    /// in it is the parent's failure too.
+    pub fn group(&self) -> Supervisor {
+        Supervisor {
+            token: self.token.child_token(),
+            tracker: TaskTracker::new(),
+            fatal: Arc::clone(&self.fatal),
+        }
+    }
+
+    /// Cancelled when this supervisor's tasks are asked to end.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Runs `task` once. It must end soon after [`Supervisor::token`] is cancelled.
+    pub fn spawn<F>(&self, name: &str, span: Span, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let name: Arc<str> = Arc::from(name);
+        let guarded = async move {
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                error!(task = %name, panic = panic_text(&*panic), "task panicked");
+            }
+        };
+        self.start(guarded.instrument(span));
+    }
+
+    /// Runs what `make` makes; when that fails or panics, again after a delay of `backoff`, until it
+    /// returns `Ok` or the supervisor is told to stop. `make` gets the token to watch.
+    pub fn keep<M, F, E>(&self, name: &str, span: Span, backoff: Backoff, mut make: M)
+    where
+        M: FnMut(CancellationToken) -> F + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let name: Arc<str> = Arc::from(name);
+        let token = self.token.clone();
+        let task = async move {
+            let mut delays = backoff.delays();
+            while !token.is_cancelled() {
+                match AssertUnwindSafe(make(token.clone())).catch_unwind().await {
+                    Ok(Ok(())) => return,
+                    Ok(Err(err)) => warn!(task = %name, error = %chain(&err), "task failed"),
+                    Err(panic) => {
+                        error!(task = %name, panic = panic_text(&*panic), "task panicked");
+                    }
+                }
+                tokio::select! {
+                    biased;
+                    () = token.cancelled() => return,
+                    () = tokio::time::sleep(delays.next_delay()) => {}
+                }
+            }
+        };
+        self.start(task.instrument(span));
+    }
+
+    /// Runs `task`, without which the gateway is no use: when it fails or panics,
+    /// [`Supervisor::failed`] tells, and the process ends non-zero.
+    pub fn vital<F, E>(&self, name: &str, span: Span, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let name: Arc<str> = Arc::from(name);
+        let fatal = Arc::clone(&self.fatal);
+        let guarded = async move {
+            let why = match AssertUnwindSafe(task).catch_unwind().await {
+                Ok(Ok(())) => return,
+                Ok(Err(err)) => chain(&err).to_string(),
+                Err(panic) => format!("panic: {}", panic_text(&*panic)),
+            };
+            error!(task = %name, error = %why, "vital task ended");
+            fatal.send_replace(Some(format!("{name}: {why}")));
+        };
+        self.start(guarded.instrument(span));
+    }
+
+    /// Says from outside a task that the gateway cannot go on (for example from the store's thread).
+    pub fn fail(&self, why: String) {
+        self.fatal.send_replace(Some(why));
+    }
+
+    /// Waits until a vital task has failed; says which and why.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost when it is dropped.
+    pub async fn failed(&self) -> String {
+        let mut receiver = self.fatal.subscribe();
+        match receiver.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // The sender lives as long as `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Asks every task to end and waits for them.
+    ///
+    /// # Errors
+    /// [`ShutdownTimeout`] when some still run after `within`.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), ShutdownTimeout> {
+        self.token.cancel();
+        self.tracker.close();
+        match tokio::time::timeout(within, self.tracker.wait()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ShutdownTimeout {
+                n_left: self.tracker.len(),
+                within,
+            }),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(task);
+    }
+}
+
+/// Runs `work`, which may block for long (disk, FFmpeg, hashing), on the blocking pool.
+///
+/// # Errors
+/// [`BlockingError`] when `work` panicked or the runtime is shutting down.
+///
+/// # Cancel safety
+/// Dropping the future does not stop `work`, it only drops its result.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts blocking work"
+)]
+pub async fn blocking<T, W>(name: &'static str, work: W) -> Result<T, BlockingError>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
+{
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .map_err(|source| BlockingError { name, source })
+}
+
+/// Starts an operating-system thread for work that blocks for the life of the process (the store's
+/// writer, a foreign runtime). A panic in it ends the gateway through `supervisor`.
+///
+/// # Errors
+/// When the system cannot start a thread.
+pub fn thread<W>(
+    supervisor: &Supervisor,
+    name: &str,
+    work: W,
+) -> std::io::Result<std::thread::JoinHandle<()>>
+where
+    W: FnOnce() + Send + 'static,
+{
+    let supervisor = supervisor.clone();
+    let task: Arc<str> = Arc::from(name);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(work)) {
+                let why = panic_text(&*panic).to_owned();
+                error!(%task, panic = why, "thread panicked");
+                supervisor.fail(format!("{task}: panic: {why}"));
+            } else {
+                info!(%task, "thread ended");
+            }
+        })
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic without text"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no luck")]
+    struct NoLuck;
+
+    fn backoff() -> Backoff {
+        Backoff::new(Duration::from_millis(1), Duration::from_millis(4), 0).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_task_starts_again_after_failure_and_panic() {
+        let supervisor = Supervisor::new();
+        let n_started = Arc::new(AtomicU32::new(0));
+        let (done_tx, done_rx) = tokio::sync::oneshot::channel();
+        let mut done_tx = Some(done_tx);
+        let seen = Arc::clone(&n_started);
+        supervisor.keep("test", Span::none(), backoff(), move |_| {
+            let n = seen.fetch_add(1, Ordering::Relaxed);
+            let done = if n == 2 { done_tx.take() } else { None };
+            async move {
+                match n {
+                    0 => Err(NoLuck),
+                    1 => panic!("worse"),
+                    _ => {
+                        done.unwrap().send(()).unwrap();
+                        Ok(())
+                    }
+                }
+            }
+        });
+        done_rx.await.unwrap();
+        assert_eq!(n_started.load(Ordering::Relaxed), 3);
+        supervisor.shutdown(Duration::from_secs(1)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_vital_failure_is_told() {
+        let supervisor = Supervisor::new();
+        supervisor
+            .group()
+            .vital("store", Span::none(), async { Err(NoLuck) });
+        assert_eq!(supervisor.failed().await, "store: no luck");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_says_when_a_task_hangs() {
+        let supervisor = Supervisor::new();
+        supervisor.spawn("stuck", Span::none(), std::future::pending());
+        let err = supervisor
+            .shutdown(Duration::from_secs(3))
+            .await
+            .unwrap_err();
+        assert_eq!(err.n_left, 1);
+    }
+}

@@ -1,0 +1,1 @@
+//! The gateway among real neighbours.
