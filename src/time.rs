@@ -8,6 +8,8 @@
 //!
 //! Only wall time needs a [`Clock`]; durations use `tokio::time`, which tests can pause.
 
+mod zone;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tokio::time::Instant;
+
+pub use zone::{DateError, TimeZone, TimeZoneError};
 
 const NS_PER_S: i64 = 1_000_000_000;
 const NS_PER_MS: i64 = 1_000_000;

@@ -11,4 +11,5 @@ pub mod footage;
 pub mod id;
 pub mod limit;
 pub mod place;
+pub mod secret;
 pub mod swipe;
