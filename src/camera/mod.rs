@@ -3,5 +3,13 @@
 //! The camera path never waits for anyone: not for the disk, not for a viewer, not for the store.
 
 mod frame;
+mod options;
+mod ring;
+mod status;
+mod feed;
 
+pub use feed::{Feed, FeedWriter, RingTick, Watching};
 pub use frame::{Codec, Frame, Run, VideoParams};
+pub use options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions, Transport};
+pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
+pub use status::CameraStatus;
