@@ -211,8 +211,10 @@ impl ClipState {
 /// The outcome of a clip: what the keeper of its camera hands back once the window is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClipOutcome {
-    /// Every frame of the window, in one span.
-    Whole(Span),
+    /// Every frame of the window: one span, or several that follow each other without a break (the
+    /// camera changed its parameters, or the footage file reached its greatest length); oldest
+    /// first and never empty.
+    Whole(Vec<Span>),
     /// What there is, oldest first and never empty, and what is missing.
     Partial {
         /// The parts that exist.
@@ -236,7 +238,7 @@ pub struct ClipRecord {
     /// Why there is none; set exactly when `state` is `Missed`.
     #[serde(default)]
     pub reason: Option<MissedReason>,
-    /// Where it lies; oldest first; empty unless `Whole` (one) or `Partial`.
+    /// Where it lies; oldest first; empty unless `Whole` or `Partial`.
     #[serde(default)]
     pub spans: Vec<Span>,
     /// What is missing of it; empty unless `Partial`.
@@ -284,9 +286,10 @@ impl ClipRecord {
         self.settled_at = Some(settled_at);
         self.reason = None;
         match outcome {
-            ClipOutcome::Whole(span) => {
+            ClipOutcome::Whole(spans) => {
+                assert!(!spans.is_empty(), "a whole clip has a part");
                 self.state = ClipState::Whole;
-                self.spans = vec![span];
+                self.spans = spans;
                 self.gaps = Vec::new();
             }
             ClipOutcome::Partial { spans, gaps } => {

@@ -87,6 +87,7 @@ pub mod tables {
     record! {
         () = 1,
         u64 = 1,
+        String = 1,
         WallTime = 1,
         Entry = 1,
         FootageRecord = 1,
@@ -120,6 +121,11 @@ pub mod tables {
     pub const FOOTAGE: Table<FootageName, FootageRecord> = Table::new(20, "footage");
     /// Which entries show parts of which footage file.
     pub const FOOTAGE_USES: Table<(FootageName, EntryId), ()> = Table::new(21, "footage-uses");
+    /// Footage files that are no longer in the index but may still be on the disk: written in the
+    /// transaction that drops the file's row, removed once the file is gone.
+    pub const FOOTAGE_DOOMED: Table<FootageName, ()> = Table::new(22, "footage-doomed");
+    /// The mark of the disk that footage lies on, so that another disk is not taken for it.
+    pub const FOOTAGE_MARK: Table<(), String> = Table::new(23, "footage-mark");
 
     /// Alerts by id.
     pub const ALERTS: Table<AlertId, Alert> = Table::new(30, "alerts");

@@ -201,5 +201,11 @@ fn footage(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
             format!("{file} is counted as shown by {entry}, which does not exist")
         });
     }
+    for row in store.scan(tables::FOOTAGE_DOOMED, &()) {
+        let (file, ()) = row?;
+        findings.expect(store.get(tables::FOOTAGE, &file)?.is_none(), || {
+            format!("{file} is to be deleted but is in the index of footage")
+        });
+    }
     Ok(())
 }
