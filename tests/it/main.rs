@@ -1,1 +1,9 @@
-//! The gateway among real neighbours.
+//! The gateway among real neighbours: mosquitto, gst-rtsp-server, Chromium, real files.
+//!
+//! One binary, one module for each area. Every test runs in a process of its own (nextest), starts
+//! what it needs through `harness`, and waits for levels with a bound.
+#![cfg(test)]
+
+mod harness;
+
+mod harness_works;
