@@ -6,7 +6,8 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -229,6 +230,40 @@ where
                 info!(%task, "thread ended");
             }
         })
+}
+
+/// The environment variable that arms a crash point in a build with debug assertions.
+const CRASH_AT: &str = "STAIRGATE_CRASH_AT";
+
+/// The armed crash point: its name and how many passes of it are left.
+static ARMED: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
+
+/// Arms the crash point `spec`: its name, or `name:n` for its n-th pass. The first call in a process
+/// wins; for the hidden option of `run` that crash tests of a release build use.
+pub fn arm_crash_point(spec: &str) {
+    ARMED.get_or_init(|| Some(read_crash_point(spec)));
+}
+
+/// A named place between two steps that must be atomic in effect. Does nothing, unless a crash test
+/// armed it (by `STAIRGATE_CRASH_AT=name` or `name:n`, read only with debug assertions): then the
+/// process ends at once, as it would by `kill -9`, with nothing flushed and nothing dropped.
+pub fn crash_point(name: &'static str) {
+    let armed = ARMED.get_or_init(|| {
+        let spec = cfg!(debug_assertions).then(|| std::env::var(CRASH_AT).ok());
+        spec.flatten().map(|spec| read_crash_point(&spec))
+    });
+    if let Some((at, n_left)) = armed
+        && at == name
+        && n_left.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        error!(crash_point = name, "ending at an armed crash point");
+        std::process::abort();
+    }
+}
+
+fn read_crash_point(spec: &str) -> (String, AtomicU64) {
+    let (name, n) = spec.split_once(':').unwrap_or((spec, "1"));
+    (name.to_owned(), AtomicU64::new(n.parse().unwrap_or(1)))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
