@@ -12,3 +12,4 @@ pub mod telemetry;
 pub mod supervise;
 pub mod store;
 pub mod camera;
+pub mod mux;

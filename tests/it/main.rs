@@ -4,6 +4,8 @@
 //! what it needs through `harness`, and waits for levels with a bound.
 #![cfg(test)]
 
+mod frame_number;
 mod harness;
 
 mod harness_works;
+mod video;

@@ -1,0 +1,109 @@
+//! Video containers: fragmented MP4 to disk, the exact export of a clip, RTP packets for simulated
+//! cameras, a key frame as a picture. Nothing here decodes but [`key_frame_jpeg`], and nothing
+//! encodes video: a clip is remuxed, never re-encoded.
+//!
+//! The only module that names FFmpeg, and the only one with unsafe code (all of it in `av`).
+//! Standards: ISO/IEC 14496-12 (boxes), 14496-15 (H.264 and H.265 in them), RFC 6184 and RFC 7798.
+
+mod av;
+mod fragment;
+mod params;
+mod rtp;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+pub use fragment::FragmentWriter;
+pub use rtp::{PACKET_BYTES_MIN, RtpFrame, RtpMedia, packetise};
+
+use crate::error::Class;
+use crate::time::MediaTime;
+
+/// One coded picture on a file's time line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Presentation time, which is decoding time too (streams with B-frames are refused).
+    pub at: MediaTime,
+    /// Time until the next picture, in 90 kHz ticks, at least 1.
+    pub duration_ticks: i64,
+    /// Can decoding start here?
+    pub is_key: bool,
+    /// The NAL units, each after its 4-byte big-endian length.
+    pub data: Bytes,
+}
+
+/// What FFmpeg said.
+#[derive(Debug, thiserror::Error)]
+#[error("libav: {0}")]
+pub struct AvError(ffmpeg_next::Error);
+
+/// Video could not be written, read or drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum MuxError {
+    /// The writer of a container could not start: parameter sets that FFmpeg refuses.
+    #[error("start a {format} writer")]
+    Start {
+        /// FFmpeg's name of the container.
+        format: &'static str,
+        /// Why.
+        #[source]
+        source: AvError,
+    },
+    /// A frame could not be written.
+    #[error("write the frame at {} ticks", .at.0)]
+    Write {
+        /// The frame.
+        at: MediaTime,
+        /// Why.
+        #[source]
+        source: AvError,
+    },
+    /// The end of a fragment or of a file could not be written.
+    #[error("finish a {what}")]
+    Finish {
+        /// Fragment or file.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: AvError,
+    },
+    /// There is no frame to write.
+    #[error("no frames")]
+    Empty,
+    /// A video file could not be opened or read.
+    #[error("read {}", .path.display())]
+    ReadVideo {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: AvError,
+    },
+    /// A video file has no H.264 or H.265 stream, or one that a gateway cannot take.
+    #[error("{} {problem}", .path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Parameter sets that cannot be read.
+    #[error("the parameter sets are cut short")]
+    Params,
+}
+
+impl MuxError {
+    /// What a retry would bring.
+    pub fn class(&self) -> Class {
+        match self {
+            MuxError::Start { .. }
+            | MuxError::Write { .. }
+            | MuxError::Finish { .. }
+            | MuxError::Empty
+            | MuxError::ReadVideo { .. }
+            | MuxError::Unfit { .. }
+            | MuxError::Params => Class::Permanent,
+        }
+    }
+}
