@@ -12,4 +12,5 @@ pub mod telemetry;
 pub mod supervise;
 pub mod store;
 pub mod camera;
+pub mod door;
 pub mod mux;
