@@ -6,6 +6,7 @@ pub mod access;
 pub mod alert;
 pub mod card;
 pub mod clip;
+pub mod dwelling;
 pub mod entry;
 pub mod footage;
 pub mod id;

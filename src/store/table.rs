@@ -94,6 +94,7 @@ pub mod tables {
         Alert = 1,
         Delivery = 1,
         Reject = 1,
+        AlertId = 1,
     }
 
     /// Counters and versions by name.
@@ -133,6 +134,8 @@ pub mod tables {
     pub const ALERTS_BY_TIME: Table<(WallTime, AlertId), ()> = Table::new(31, "alerts-by-time");
     /// Alerts by entry.
     pub const ALERTS_BY_ENTRY: Table<(EntryId, AlertId), ()> = Table::new(32, "alerts-by-entry");
+    /// The conditions that stand, by `<kind>/<subject>`, with the alert each raised.
+    pub const CONDITIONS: Table<String, AlertId> = Table::new(36, "conditions");
     /// One row for each alert and linkage.
     pub const DELIVERIES: Table<(AlertId, LinkageId), Delivery> = Table::new(33, "deliveries");
     /// The deliveries still to be made of each linkage, oldest alert first: exactly those whose
