@@ -14,3 +14,4 @@ pub mod store;
 pub mod camera;
 pub mod door;
 pub mod mux;
+pub mod linkage;

@@ -230,8 +230,21 @@ pub struct Delivery {
     pub linkage: LinkageId,
     /// Where it stands.
     pub state: DeliveryState,
-    /// When the alert was raised; deliveries of one linkage go out in this order for each door.
+    /// When the alert was raised.
     pub raised_at: WallTime,
+    /// Place of the raise in the order of all alert changes (`ALERT_FEED`); deliveries of one lane go
+    /// out in this order, whatever the wall clock did.
+    #[serde(default)]
+    pub seq: u64,
+    /// Alerts of one lane go out in order: that of their door, else of their camera; empty: of none.
+    #[serde(default)]
+    pub lane: String,
+    /// Severity of the alert, 1 to 4: urgent ones go first.
+    #[serde(default)]
+    pub severity: u8,
+    /// Since when the newest revision waits: its raise, or the last retry by hand. Given up when
+    /// this is too long ago.
+    pub waiting_since: WallTime,
     /// Newest revision to deliver.
     pub revision: u32,
     /// Newest revision the receiver has taken; 0 before the first.
@@ -248,6 +261,44 @@ pub struct Delivery {
     /// When the newest revision was taken.
     #[serde(default)]
     pub delivered_at: Option<WallTime>,
+    /// What the receiver said when it took it: its status and its own reference, if any.
+    #[serde(default)]
+    pub receipt: Option<String>,
+}
+
+/// One step in the life of one alert: raised, or changed so that receivers should see it.
+///
+/// All steps of all alerts have one order, without a gap at its end: what a reader resumes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertChange {
+    /// Which alert.
+    pub alert: AlertId,
+    /// Its revision after this step. When the alert has a higher one by now, a later step tells it.
+    pub revision: u32,
+    /// When.
+    pub at: WallTime,
+}
+
+/// An occurrence that was not raised as an alert of its own but counted in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The alert whose count stands for it.
+    pub into: AlertId,
+    /// When.
+    pub at: WallTime,
+}
+
+/// What is remembered of the newest alerts of one door (or camera) and kind, to notice a flood.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// The newest occurrences, oldest first; at most as many as may pass within the window.
+    pub recent: Vec<WallTime>,
+    /// The alert that was raised last, and when: further ones are counted in it.
+    #[serde(default)]
+    pub last: Option<Counted>,
+    /// The step that told its count last.
+    #[serde(default)]
+    pub told: Option<u64>,
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl<K: Key, V: Record> Table<K, V> {
 pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
-    use crate::domain::alert::{Alert, Delivery};
+    use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
     use crate::domain::footage::FootageRecord;
@@ -93,6 +93,9 @@ pub mod tables {
         FootageRecord = 1,
         Alert = 1,
         Delivery = 1,
+        AlertChange = 1,
+        Counted = 1,
+        Flood = 1,
         Reject = 1,
         AlertId = 1,
     }
@@ -144,4 +147,11 @@ pub mod tables {
     /// Given-up deliveries of each linkage: exactly those whose state is `Dead`.
     pub const DEAD_LETTERS: Table<(LinkageId, WallTime, AlertId), ()> =
         Table::new(35, "dead-letters");
+    /// Every raise and revision of alerts, in commit order, from 1; `META` has the last number under
+    /// `alert-feed`. Old rows are pruned.
+    pub const ALERT_FEED: Table<u64, AlertChange> = Table::new(36, "alert-feed");
+    /// Occurrences that were counted in another alert, by the id they would have had.
+    pub const COUNTED: Table<AlertId, Counted> = Table::new(37, "counted");
+    /// Newest alerts by door (or camera) and kind.
+    pub const FLOODS: Table<(String, String), Flood> = Table::new(38, "floods");
 }

@@ -139,6 +139,25 @@ fn alerts(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
             || format!("alert {id} is missing from the list by time"),
         );
     }
+    let last_step = store.get(tables::META, &"alert-feed".to_owned())?;
+    for row in store.scan(tables::ALERT_FEED, &()) {
+        let (step, change) = row?;
+        let alert = store.get(tables::ALERTS, &change.alert)?;
+        findings.expect(
+            alert.is_some_and(|alert| alert.revision >= change.revision)
+                && last_step.is_some_and(|last| last >= step),
+            || format!("step {step} tells of {}, which is not so far", change.alert),
+        );
+    }
+    for row in store.scan(tables::COUNTED, &()) {
+        let (occurrence, counted) = row?;
+        findings.expect(store.get(tables::ALERTS, &counted.into)?.is_some(), || {
+            format!(
+                "{occurrence} is counted in {}, which does not exist",
+                counted.into
+            )
+        });
+    }
     for row in store.scan(tables::ALERTS_BY_TIME, &()) {
         let ((at, id), ()) = row?;
         let alert = store.get(tables::ALERTS, &id)?;
