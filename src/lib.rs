@@ -13,5 +13,6 @@ pub mod supervise;
 pub mod store;
 pub mod camera;
 pub mod door;
+pub mod roster;
 pub mod mux;
 pub mod linkage;

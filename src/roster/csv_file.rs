@@ -1,0 +1,576 @@
+//! The roster as a CSV file: one row for each card, UTF-8, a header line.
+//!
+//! ```csv
+//! dwelling,place,number,area_m2,tenure,holder,name,relation,card,state,valid_from,valid_until
+//! b03-u2-301,b03-u2,301,94.30,rented,h1,张三,tenant,04A1B2C3D4,active,2026-01-01,2026-12-31
+//! b03-u2-301,,,,,h1,,,04A1B2C3D5,lost,,
+//! ```
+//!
+//! A later row of the same dwelling or holder may leave its facts empty; what it does say must
+//! agree. A dwelling without holders and a holder without cards are rows that end early. Columns may
+//! stand in any order. Problems never quote a name or a card number.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::RosterOptions;
+use crate::domain::access::CardState;
+use crate::domain::card::CardNumber;
+use crate::domain::id::{CardholderId, DwellingId};
+use crate::domain::limit::{FloorArea, Tenure};
+use crate::domain::place::Place;
+use crate::time::{TimeZone, WallTime};
+
+/// Largest file read: a million rows fit.
+const FILE_BYTES_MAX: u64 = 128 << 20;
+/// Problems listed, at most; the rest are only counted.
+const PROBLEMS_MAX: usize = 200;
+/// Longest name, number or relation, in characters.
+const TEXT_CHARS_MAX: usize = 64;
+
+/// One thing that is wrong in a roster file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowProblem {
+    /// The line, from 1; 0: the file as a whole.
+    pub line: u64,
+    /// The column's name; empty: the row as a whole.
+    pub column: &'static str,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// Why a roster file cannot be used.
+#[derive(Debug, Clone)]
+pub struct RosterError {
+    /// The file.
+    pub file: PathBuf,
+    /// Never empty, by line; the first 200.
+    pub problems: Vec<RowProblem>,
+    /// How many more there are.
+    pub n_more: usize,
+}
+
+impl fmt::Display for RosterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (idx, problem) in self.problems.iter().enumerate() {
+            if idx > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:", self.file.display())?;
+            if problem.line > 0 {
+                write!(f, "{}:", problem.line)?;
+            }
+            if !problem.column.is_empty() {
+                write!(f, " {}:", problem.column)?;
+            }
+            write!(f, " {}", problem.text)?;
+        }
+        if self.n_more > 0 {
+            write!(f, "\n{}: and {} more", self.file.display(), self.n_more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RosterError {}
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// In the file's order.
+    pub(super) dwellings: Vec<DwellingRows>,
+}
+
+#[derive(Debug)]
+pub(super) struct DwellingRows {
+    pub(super) id: DwellingId,
+    pub(super) place: Place,
+    pub(super) number: String,
+    pub(super) area: FloorArea,
+    pub(super) tenure: Tenure,
+    /// In the file's order.
+    pub(super) holders: Vec<HolderRows>,
+}
+
+#[derive(Debug)]
+pub(super) struct HolderRows {
+    pub(super) id: CardholderId,
+    name: String,
+    pub(super) relation: String,
+    pub(super) cards: Vec<CardRow>,
+}
+
+#[derive(Debug)]
+pub(super) struct CardRow {
+    pub(super) number: CardNumber,
+    pub(super) state: CardState,
+    pub(super) valid_from: Option<WallTime>,
+    pub(super) valid_until: Option<WallTime>,
+}
+
+pub(super) fn read(file: &Path, options: &RosterOptions) -> Result<Rows, RosterError> {
+    let mut problems = Problems::default();
+    let rows = match read_text(file) {
+        Ok(bytes) => read_rows(&bytes, options, &mut problems),
+        Err(err) => {
+            problems.add(0, "", format!("cannot be read: {err}"));
+            Rows::default()
+        }
+    };
+    problems.into_result(file, rows)
+}
+
+fn read_text(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let n_read = std::fs::File::open(file)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if n_read as u64 > FILE_BYTES_MAX {
+        let kind = std::io::ErrorKind::InvalidData;
+        return Err(std::io::Error::new(kind, "over 128 MiB"));
+    }
+    Ok(bytes)
+}
+
+#[derive(Default)]
+struct Problems(Vec<RowProblem>, usize);
+
+impl Problems {
+    fn add(&mut self, line: u64, column: &'static str, text: impl Into<String>) {
+        if self.0.len() >= PROBLEMS_MAX {
+            self.1 += 1;
+            return;
+        }
+        self.0.push(RowProblem {
+            line,
+            column,
+            text: text.into(),
+        });
+    }
+
+    fn into_result(mut self, file: &Path, rows: Rows) -> Result<Rows, RosterError> {
+        if self.0.is_empty() {
+            return Ok(rows);
+        }
+        self.0.sort();
+        Err(RosterError {
+            file: file.to_owned(),
+            problems: self.0,
+            n_more: self.1,
+        })
+    }
+}
+
+const COLUMNS: [&str; 12] = [
+    "dwelling",
+    "place",
+    "number",
+    "area_m2",
+    "tenure",
+    "holder",
+    "name",
+    "relation",
+    "card",
+    "state",
+    "valid_from",
+    "valid_until",
+];
+
+/// Columns without which a file says nothing.
+const COLUMNS_NEEDED: [&str; 6] = ["dwelling", "place", "number", "area_m2", "holder", "card"];
+
+/// Where each column stands in this file.
+struct Header(HashMap<&'static str, usize>);
+
+impl Header {
+    fn read(record: &csv::StringRecord, problems: &mut Problems) -> Header {
+        let mut places = HashMap::new();
+        for (idx, name) in record.iter().enumerate() {
+            let name = name.trim().trim_start_matches('\u{feff}');
+            match COLUMNS.iter().find(|column| **column == name) {
+                Some(column) => {
+                    if places.insert(*column, idx).is_some() {
+                        problems.add(1, column, "this column stands twice");
+                    }
+                }
+                None => {
+                    let known = COLUMNS.join(",");
+                    problems.add(1, "", format!("unknown column {name:?} (known: {known})"));
+                }
+            }
+        }
+        for column in COLUMNS_NEEDED {
+            if !places.contains_key(column) {
+                problems.add(1, column, "this column is missing");
+            }
+        }
+        Header(places)
+    }
+}
+
+/// One row: trimmed cells by column name.
+struct Row<'r> {
+    line: u64,
+    header: &'r Header,
+    record: &'r csv::StringRecord,
+}
+
+impl<'r> Row<'r> {
+    fn cell(&self, column: &'static str) -> &'r str {
+        let idx = self.header.0.get(column);
+        idx.and_then(|idx| self.record.get(*idx))
+            .map_or("", str::trim)
+    }
+}
+
+fn read_rows(bytes: &[u8], options: &RosterOptions, problems: &mut Problems) -> Rows {
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .from_reader(bytes);
+    let mut header = None;
+    let mut builder = Builder::new(options, problems);
+    let mut record = csv::ByteRecord::new();
+    loop {
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(err) => {
+                let line = err.position().map_or(0, csv::Position::line);
+                builder
+                    .problems
+                    .add(line, "", format!("cannot be read: {err}"));
+                break;
+            }
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let Ok(text) = csv::StringRecord::from_byte_record(std::mem::take(&mut record)) else {
+            let what = "is not UTF-8 (save the file as \"CSV UTF-8\")";
+            builder.problems.add(line, "", what);
+            continue;
+        };
+        let Some(header) = &header else {
+            header = Some(Header::read(&text, builder.problems));
+            continue;
+        };
+        let is_blank = text.iter().all(|cell| cell.trim().is_empty());
+        if is_blank || !builder.is_header_usable(header) {
+            continue;
+        }
+        builder.row(&Row {
+            line,
+            header,
+            record: &text,
+        });
+    }
+    if header.is_none() {
+        let columns = COLUMNS.join(",");
+        let what = format!("is empty (its first line names the columns: {columns})");
+        builder.problems.add(0, "", what);
+    }
+    builder.finish()
+}
+
+/// Puts rows together, remembering where each dwelling, holder and card was first seen.
+struct Builder<'b> {
+    options: &'b RosterOptions,
+    problems: &'b mut Problems,
+    rows: Rows,
+    dwelling_idx: HashMap<DwellingId, usize>,
+    /// Dwelling index, holder index.
+    holder_idx: HashMap<CardholderId, (usize, usize)>,
+    card_lines: HashMap<CardNumber, u64>,
+}
+
+impl<'b> Builder<'b> {
+    fn new(options: &'b RosterOptions, problems: &'b mut Problems) -> Builder<'b> {
+        Builder {
+            options,
+            problems,
+            rows: Rows::default(),
+            dwelling_idx: HashMap::new(),
+            holder_idx: HashMap::new(),
+            card_lines: HashMap::new(),
+        }
+    }
+
+    /// With a column missing, every row would only repeat that.
+    fn is_header_usable(&self, header: &Header) -> bool {
+        COLUMNS_NEEDED
+            .iter()
+            .all(|column| header.0.contains_key(column))
+    }
+
+    fn finish(self) -> Rows {
+        self.rows
+    }
+
+    fn row(&mut self, row: &Row<'_>) {
+        if row.record.len() > row.header.0.len() {
+            let what = "has more cells than the header (is a comma in a cell without quotes?)";
+            self.problems.add(row.line, "", what);
+            return;
+        }
+        // A card is read even when its dwelling is not usable, so that its own mistakes show too.
+        let card = self.card(row);
+        let Some(dwelling_idx) = self.dwelling(row) else {
+            return;
+        };
+        let holder = self.holder(row, dwelling_idx);
+        match (holder, card) {
+            (Some((dwelling_idx, holder_idx)), Some(card)) => {
+                let holders = self.rows.dwellings.get_mut(dwelling_idx);
+                let holder = holders.and_then(|dwelling| dwelling.holders.get_mut(holder_idx));
+                if let Some(holder) = holder {
+                    holder.cards.push(card);
+                }
+            }
+            (None, Some(_)) if row.cell("holder").is_empty() => {
+                let what = "is missing (a card needs its holder)";
+                self.problems.add(row.line, "holder", what);
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+    }
+
+    fn dwelling(&mut self, row: &Row<'_>) -> Option<usize> {
+        let id = match DwellingId::new(row.cell("dwelling")) {
+            Ok(id) => id,
+            Err(err) => {
+                self.problems.add(row.line, "dwelling", err.to_string());
+                return None;
+            }
+        };
+        if let Some(idx) = self.dwelling_idx.get(&id).copied() {
+            self.same_dwelling(row, idx);
+            return Some(idx);
+        }
+        // The mistakes of all its cells are wanted, so each is read before any is given up.
+        let place = self.place(row);
+        let number = self.short_text(row, "number");
+        let area = self.area(row);
+        let tenure = self.tenure(row);
+        if number.is_empty() {
+            self.problems.add(row.line, "number", "is missing");
+        }
+        let idx = self.rows.dwellings.len();
+        self.dwelling_idx.insert(id.clone(), idx);
+        self.rows.dwellings.push(DwellingRows {
+            id,
+            place: place.unwrap_or(Place::Compound),
+            number,
+            area: area.unwrap_or(FloorArea::from_hundredths_m2(0).expect("zero is an area")),
+            tenure: tenure.unwrap_or_default(),
+            holders: Vec::new(),
+        });
+        Some(idx)
+    }
+
+    /// A later row of a dwelling: what it says must agree with the first.
+    fn same_dwelling(&mut self, row: &Row<'_>, idx: usize) {
+        let Some(known) = self.rows.dwellings.get(idx) else {
+            return;
+        };
+        let said = |column, differs: &dyn Fn(&str) -> bool| {
+            let cell = row.cell(column);
+            !cell.is_empty() && differs(cell)
+        };
+        let differing = [
+            ("place", said("place", &|cell| known.place.as_str() != cell)),
+            ("number", said("number", &|cell| known.number != cell)),
+            (
+                "area_m2",
+                said("area_m2", &|cell| cell.parse() != Ok(known.area)),
+            ),
+            (
+                "tenure",
+                said("tenure", &|cell| read_tenure(cell) != Some(known.tenure)),
+            ),
+        ];
+        for (column, _) in differing.iter().filter(|(_, differs)| *differs) {
+            let what = "differs from the dwelling's first row (leave it empty, or correct one)";
+            self.problems.add(row.line, column, what);
+        }
+    }
+
+    fn holder(&mut self, row: &Row<'_>, dwelling_idx: usize) -> Option<(usize, usize)> {
+        let cell = row.cell("holder");
+        if cell.is_empty() {
+            return None;
+        }
+        let id = match CardholderId::new(cell) {
+            Ok(id) => id,
+            Err(err) => {
+                self.problems.add(row.line, "holder", err.to_string());
+                return None;
+            }
+        };
+        let name = self.short_text(row, "name");
+        let relation = self.short_text(row, "relation");
+        if let Some(place) = self.holder_idx.get(&id).copied() {
+            if place.0 != dwelling_idx {
+                let what = "is also a holder of another dwelling (give the person one id for each)";
+                self.problems.add(row.line, "holder", what);
+                return None;
+            }
+            self.same_holder(row, place, &name, &relation);
+            return Some(place);
+        }
+        let dwelling = self.rows.dwellings.get_mut(dwelling_idx)?;
+        let place = (dwelling_idx, dwelling.holders.len());
+        dwelling.holders.push(HolderRows {
+            id: id.clone(),
+            name,
+            relation,
+            cards: Vec::new(),
+        });
+        self.holder_idx.insert(id, place);
+        Some(place)
+    }
+
+    fn same_holder(&mut self, row: &Row<'_>, place: (usize, usize), name: &str, relation: &str) {
+        let dwelling = self.rows.dwellings.get(place.0);
+        let Some(known) = dwelling.and_then(|dwelling| dwelling.holders.get(place.1)) else {
+            return;
+        };
+        let what = "differs from the holder's first row (leave it empty, or correct one)";
+        if !name.is_empty() && *name != known.name {
+            self.problems.add(row.line, "name", what);
+        }
+        if !relation.is_empty() && *relation != known.relation {
+            self.problems.add(row.line, "relation", what);
+        }
+    }
+
+    fn card(&mut self, row: &Row<'_>) -> Option<CardRow> {
+        let state = self.state(row);
+        let valid_from = self.moment(row, "valid_from", TimeZone::day_start);
+        let valid_until = self.moment(row, "valid_until", TimeZone::day_end);
+        if let (Some(from), Some(until)) = (valid_from, valid_until)
+            && until <= from
+        {
+            let what = "lies before valid_from";
+            self.problems.add(row.line, "valid_until", what);
+        }
+        let cell = row.cell("card");
+        if cell.is_empty() {
+            return None;
+        }
+        let number = match CardNumber::new(cell) {
+            Ok(number) => number,
+            Err(err) => {
+                self.problems.add(row.line, "card", err.to_string());
+                return None;
+            }
+        };
+        if let Some(line) = self.card_lines.get(&number) {
+            let what = format!("the same card stands in line {line} (a card has one holder)");
+            self.problems.add(row.line, "card", what);
+            return None;
+        }
+        self.card_lines.insert(number.clone(), row.line);
+        Some(CardRow {
+            number,
+            state,
+            valid_from,
+            valid_until,
+        })
+    }
+
+    fn place(&mut self, row: &Row<'_>) -> Option<Place> {
+        let cell = row.cell("place");
+        let place = match Place::new(cell) {
+            Ok(Place::Compound) => Some(Place::Compound),
+            Ok(Place::Stairwell(id)) => self
+                .options
+                .stairwells
+                .contains(&id)
+                .then_some(Place::Stairwell(id)),
+            Err(_) => None,
+        };
+        if place.is_none() {
+            let what = format!("there is no stairwell {cell:?} in the configuration");
+            self.problems.add(row.line, "place", what);
+        }
+        place
+    }
+
+    fn area(&mut self, row: &Row<'_>) -> Option<FloorArea> {
+        match row.cell("area_m2").parse() {
+            Ok(area) => Some(area),
+            Err(err) => {
+                let what = format!("{err}");
+                self.problems.add(row.line, "area_m2", what);
+                None
+            }
+        }
+    }
+
+    fn tenure(&mut self, row: &Row<'_>) -> Option<Tenure> {
+        let cell = row.cell("tenure");
+        let tenure = read_tenure(cell);
+        if tenure.is_none() {
+            let what = format!("{cell:?} is not known (write owned or rented)");
+            self.problems.add(row.line, "tenure", what);
+        }
+        tenure
+    }
+
+    fn state(&mut self, row: &Row<'_>) -> CardState {
+        match row.cell("state") {
+            "" | "active" => CardState::Active,
+            "lost" => CardState::Lost,
+            "revoked" => CardState::Revoked,
+            other => {
+                let what = format!("{other:?} is not known (write active, lost or revoked)");
+                self.problems.add(row.line, "state", what);
+                CardState::Revoked
+            }
+        }
+    }
+
+    /// A date, by `edge` its first moment or the first after it, or a moment with its offset.
+    fn moment<E: fmt::Display>(
+        &mut self,
+        row: &Row<'_>,
+        column: &'static str,
+        edge: impl FnOnce(&TimeZone, &str) -> Result<WallTime, E>,
+    ) -> Option<WallTime> {
+        let cell = row.cell(column);
+        if cell.is_empty() {
+            return None;
+        }
+        if cell.contains('T')
+            && let Ok(moment) = cell.parse()
+        {
+            return Some(moment);
+        }
+        match edge(&self.options.time_zone, cell) {
+            Ok(moment) => Some(moment),
+            Err(err) => {
+                self.problems.add(row.line, column, err.to_string());
+                None
+            }
+        }
+    }
+
+    fn short_text(&mut self, row: &Row<'_>, column: &'static str) -> String {
+        let cell = row.cell(column);
+        if cell.chars().count() > TEXT_CHARS_MAX || cell.chars().any(char::is_control) {
+            let what = "is longer than 64 characters or has a control character in it";
+            self.problems.add(row.line, column, what);
+            return String::new();
+        }
+        cell.to_owned()
+    }
+}
+
+fn read_tenure(cell: &str) -> Option<Tenure> {
+    match cell {
+        "" | "owned" => Some(Tenure::Owned),
+        "rented" => Some(Tenure::Rented),
+        _ => None,
+    }
+}
