@@ -16,3 +16,4 @@ pub mod door;
 pub mod roster;
 pub mod mux;
 pub mod linkage;
+pub mod sim;

@@ -8,4 +8,5 @@ mod frame_number;
 mod harness;
 
 mod harness_works;
+mod sim;
 mod video;
