@@ -9,4 +9,5 @@ mod harness;
 
 mod harness_works;
 mod sim;
+mod tidy;
 mod video;

@@ -1,0 +1,47 @@
+# What people do here. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# For `make demo`: how many cameras, and the port of the console.
+CAMERAS ?= 4
+PORT ?= 8080
+# For `make fuzz`: seconds for each target.
+FUZZ_S ?= 60
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+.PHONY: demo
+demo: ## the whole gateway with simulated cameras, doors and police, on this machine alone
+	@bash deploy/setup.sh demo
+	cargo run --locked -- demo --cameras $(CAMERAS) --port $(PORT)
+
+.PHONY: test
+test: ## everything that must hold before a change lands; what CI runs
+	@bash deploy/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	cargo nextest run --locked --profile ci
+	cargo test --locked --doc --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+.PHONY: lint
+lint: ## formatting, house rules, clippy: the fast part of `make test`
+	cargo fmt --check
+	@mkdir -p target
+	CARGO_MANIFEST_DIR="$$PWD" rustc --edition 2024 --test tests/it/tidy.rs -o target/tidy
+	target/tidy --quiet
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: bench
+bench: ## measurements of the hot paths, for commit messages; nothing fails on them
+	@bash deploy/setup.sh demo
+	cargo bench --locked --bench '*'
+
+.PHONY: fuzz
+fuzz: ## random bytes into every decoder, FUZZ_S=60 for each; needs a nightly toolchain and cargo-fuzz
+	@cd tests/fuzz && for target in $$(cargo fuzz list --fuzz-dir .); do \
+	    cargo +nightly fuzz run --fuzz-dir . "$$target" -- -max_total_time=$(FUZZ_S) -rss_limit_mb=1024; \
+	done

@@ -1,0 +1,105 @@
+#!/bin/bash
+# Installs what stairgate needs on Debian 12, and nothing that is there already.
+#
+#   deploy/setup.sh demo    what `make demo` needs: FFmpeg's libraries and what their bindings are made with
+#   deploy/setup.sh test    also the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium, cargo-nextest
+#
+# Runs as root, or uses sudo. Starts no service. Says nothing when there is nothing to do.
+set -euo pipefail
+
+readonly profile="${1:-test}"
+readonly nextest_version="0.9.143"
+
+# FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring.
+packages=(
+    gcc libc6-dev make pkg-config
+    clang libclang-dev
+    libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+    tzdata
+)
+case "$profile" in
+    demo) ;;
+    test)
+        packages+=(
+            git ffmpeg openssl
+            mosquitto mosquitto-clients
+            python3 python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0
+            gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+            gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+            chromium
+        )
+        ;;
+    *)
+        echo "usage: $0 demo|test" >&2
+        exit 2
+        ;;
+esac
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "setup: to install packages, run as root: $0 $profile" >&2
+        exit 1
+    fi
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_packages() {
+    local missing=() package
+    for package in "${packages[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    echo "setup: installing ${missing[*]}"
+
+    # Debian starts mosquitto at once and at each boot. The tests start their own, so keep it from
+    # starting: a mask while it is being installed, then off. A broker that was there before is left alone.
+    local mask=/etc/systemd/system/mosquitto.service masked=no
+    if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ] && [ ! -e "$mask" ]; then
+        as_root ln -s /dev/null "$mask"
+        masked=yes
+    fi
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}"
+    if [ "$masked" = yes ]; then
+        as_root rm "$mask"
+        as_root systemctl daemon-reload
+        as_root systemctl disable --quiet mosquitto.service
+    fi
+}
+
+need_debian() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        echo "setup: no apt-get here; install by other means: ${packages[*]}" >&2
+        exit 1
+    fi
+}
+
+need_rust() {
+    if ! command -v cargo >/dev/null; then
+        echo "setup: cargo is not on the PATH; install Rust (https://rustup.rs) and try again" >&2
+        exit 1
+    fi
+}
+
+install_nextest() {
+    if ! cargo nextest --version >/dev/null 2>&1; then
+        echo "setup: building cargo-nextest $nextest_version (some minutes, once)"
+        # Without link-time optimisation: it only starts our tests.
+        CARGO_PROFILE_RELEASE_LTO=off cargo install --quiet --locked cargo-nextest --version "$nextest_version"
+    fi
+}
+
+need_debian
+need_rust
+install_packages
+if [ "$profile" = test ]; then
+    install_nextest
+fi
