@@ -176,7 +176,6 @@ impl Supervisor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(task);
     }

@@ -121,7 +121,7 @@ impl Store {
         };
         let failed = supervisor.clone();
         supervise::thread(supervisor, "store-writer", move || {
-            writer.run(commands, &failed)
+            writer.run(commands, &failed);
         })
         .map_err(|source| StoreError::File {
             path: options.path.clone(),
