@@ -114,14 +114,31 @@ impl Feed {
 
     /// How the camera is, now.
     pub fn status(&self) -> CameraStatus {
-        let ring = self.shared.ring.lock();
-        let facts = self.shared.facts.lock();
-        CameraStatus::of(&self.shared.camera, &ring, &facts, Instant::now())
+        let now = Instant::now();
+        self.look(|ring, facts| CameraStatus::of(&self.shared.camera, ring, facts, now))
     }
 
     /// The newest key frame in the ring; `None` before the first.
     pub fn newest_key_frame(&self) -> Option<Frame> {
         self.shared.ring.lock().newest_key_frame().cloned()
+    }
+
+    /// Looks at the ring and at what the session knows.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Ring, &Facts) -> T) -> T {
+        let ring = self.shared.ring.lock();
+        at(&ring, &self.shared.facts.lock())
+    }
+
+    /// Changes what the status shows.
+    pub(super) fn with_facts<T>(&self, change: impl FnOnce(&mut Facts) -> T) -> T {
+        change(&mut self.shared.facts.lock())
+    }
+
+    /// The writer's side again, for a task that begins anew.
+    pub(super) fn writer(&self) -> FeedWriter {
+        FeedWriter {
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Makes the camera be read in finer steps while the returned guard lives (a live viewer).
@@ -199,10 +216,5 @@ impl FeedWriter {
     /// Safe: a notification that is not awaited is kept.
     pub(super) async fn watch_begins(&self) {
         self.shared.watched.notified().await;
-    }
-
-    /// Changes what the status shows.
-    pub(super) fn with_facts<T>(&self, change: impl FnOnce(&mut Facts) -> T) -> T {
-        change(&mut self.shared.facts.lock())
     }
 }

@@ -4,12 +4,23 @@
 
 mod frame;
 mod options;
+mod error;
 mod ring;
 mod status;
 mod feed;
+mod timeline;
+mod dial;
+mod session;
+mod life;
+mod metrics;
+mod set;
 
+pub use dial::DIALS_MAX;
+pub use error::{PEER_TEXT_CHARS_MAX, RtspError, SessionError, Stage};
 pub use feed::{Feed, FeedWriter, RingTick, Watching};
 pub use frame::{Codec, Frame, Run, VideoParams};
+pub use life::SILENCE_MAX;
 pub use options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions, Transport};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
+pub use set::{Cameras, CamerasChanged, EVENTS_MAX};
 pub use status::CameraStatus;

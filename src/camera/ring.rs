@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::frame::{Frame, Run, VideoParams};
 use crate::time::ticks_to_ns;
 
@@ -145,6 +147,7 @@ pub struct Ring {
     bytes: usize,
     /// Frames up to the next key frame are refused, since their GOP was ended as too long.
     is_shedding: bool,
+    squeezed_at: Option<Instant>,
     totals: RingTotals,
 }
 
@@ -164,6 +167,7 @@ impl Ring {
             next_seq: 1,
             bytes: 0,
             is_shedding: false,
+            squeezed_at: None,
             totals: RingTotals::default(),
         }
     }
@@ -235,6 +239,11 @@ impl Ring {
     /// What was taken and what was given away.
     pub fn totals(&self) -> RingTotals {
         self.totals
+    }
+
+    /// When a GOP last had to leave before its time; `None`: never.
+    pub fn squeezed_at(&self) -> Option<Instant> {
+        self.squeezed_at
     }
 
     /// The bounds.
@@ -345,6 +354,7 @@ impl Ring {
             self.bytes -= held.bytes;
             if !is_old {
                 self.totals.n_gops_squeezed += 1;
+                self.squeezed_at = self.newest_frame().map(|frame| frame.arrived);
             }
         }
     }

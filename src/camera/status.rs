@@ -1,14 +1,27 @@
 //! How a camera is, as the API and the console show it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::error::no_key_frame_advice;
 use super::frame::{Codec, Frame};
 use super::ring::{Pushed, Ring};
 use crate::domain::id::CameraId;
+use crate::telemetry::State;
 use crate::time::{MediaTime, WallTime, ticks_to_ns};
+
+/// A newest key frame older than this, and than two GOPs, is worth a word.
+const KEY_FRAME_AGE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a ring that had to give away pre-roll is called too small.
+const SQUEEZED_SHOWN: Duration = Duration::from_secs(60);
+
+/// Sender reports over which the clock offset is taken: the middle one, so that a report that was
+/// delayed does not count.
+const CLOCK_OFFSETS: usize = 3;
 
 /// A camera's state at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,21 +68,66 @@ pub struct CameraStatus {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) up: bool,
-    pub(super) reason: String,
+    pub(super) trouble: Option<Trouble>,
     pub(super) since: Option<WallTime>,
     pub(super) bytes: u64,
     pub(super) lost_packets: u64,
     pub(super) sessions: u64,
-    pub(super) clock_offset_s: Option<f64>,
     pub(super) newest_key_at: Option<Instant>,
+    /// When the session began to play; `None` while there is none.
+    session_at: Option<Instant>,
     newest_key_media: Option<MediaTime>,
     gop: Option<Duration>,
+    n_dropped: [u64; Dropped::ALL.len()],
+    /// The newest of the camera's clock less ours, in ns, oldest first.
+    clock_offsets: VecDeque<i64>,
+}
+
+/// What keeps a camera from streaming.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    /// Someone must change something; it does not pass by itself.
+    pub(super) needs_someone: bool,
+}
+
+/// Why a frame did not reach the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dropped {
+    NoKeyFrame,
+    NoParams,
+    OutOfOrder,
+    TooLong,
+}
+
+impl Dropped {
+    pub(super) const ALL: [Dropped; 4] = [
+        Dropped::NoKeyFrame,
+        Dropped::NoParams,
+        Dropped::OutOfOrder,
+        Dropped::TooLong,
+    ];
+
+    /// As in the metric's label.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Dropped::NoKeyFrame => "no-key-frame",
+            Dropped::NoParams => "no-params",
+            Dropped::OutOfOrder => "out-of-order",
+            Dropped::TooLong => "gop-too-long",
+        }
+    }
 }
 
 impl Facts {
     pub(super) fn frame_came(&mut self, frame: &Frame, pushed: Pushed) {
         self.bytes += u64::try_from(frame.data.len()).unwrap_or(u64::MAX);
         self.lost_packets += u64::from(frame.n_lost);
+        match pushed {
+            Pushed::Kept => {}
+            Pushed::NoKeyFrame => self.dropped(Dropped::NoKeyFrame),
+            Pushed::TooLong => self.dropped(Dropped::TooLong),
+        }
         if !frame.is_key || pushed != Pushed::Kept {
             return;
         }
@@ -77,24 +135,107 @@ impl Facts {
         self.newest_key_at = Some(frame.arrived);
         if let Some(before) = self.newest_key_media.replace(frame.media) {
             let ns = ticks_to_ns(frame.media.ticks_since(before));
+            // A run that began in between has no time in common with the one before.
             self.gop = u64::try_from(ns).ok().map(Duration::from_nanos);
         }
     }
 
+    pub(super) fn dropped(&mut self, why: Dropped) {
+        for (known, n) in Dropped::ALL.iter().zip(&mut self.n_dropped) {
+            if *known == why {
+                *n += 1;
+            }
+        }
+    }
+
+    /// Frames that did not reach the ring, by reason.
+    pub(super) fn n_dropped(&self) -> impl Iterator<Item = (Dropped, u64)> {
+        Dropped::ALL.into_iter().zip(self.n_dropped)
+    }
+
+    pub(super) fn session_began(&mut self, at: Instant) {
+        self.sessions += 1;
+        self.session_at = Some(at);
+        self.trouble = None;
+    }
+
     pub(super) fn run_ended(&mut self) {
         self.up = false;
+        self.session_at = None;
         self.newest_key_media = None;
+        self.clock_offsets.clear();
     }
+
+    /// A sender report came: the camera's clock less ours.
+    pub(super) fn clock_came(&mut self, offset_ns: i64) {
+        if self.clock_offsets.len() == CLOCK_OFFSETS {
+            self.clock_offsets.pop_front();
+        }
+        self.clock_offsets.push_back(offset_ns);
+    }
+
+    /// Camera's clock less ours, in ns: the middle one of the newest three; `None` before that.
+    pub(super) fn clock_offset_ns(&self) -> Option<i64> {
+        if self.clock_offsets.len() < CLOCK_OFFSETS {
+            return None;
+        }
+        let mut sorted: Vec<i64> = self.clock_offsets.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(CLOCK_OFFSETS / 2).copied()
+    }
+
+    /// Media time from the key frame before the newest to the newest.
+    pub(super) fn gop(&self) -> Option<Duration> {
+        self.gop
+    }
+
+    /// How the camera is, with the reason.
+    pub(super) fn condition(&self, ring: &Ring, now: Instant) -> (State, String) {
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let blind = match (self.up, self.newest_key_at, self.session_at) {
+            (true, Some(at), _) | (false, _, Some(at)) => Some(ago(at)),
+            (true, None, _) | (false, _, None) => None,
+        };
+        let blind_max = KEY_FRAME_AGE_MAX.max(self.gop.unwrap_or_default() * 2);
+        if let Some(blind) = blind
+            && blind > blind_max
+        {
+            return (State::Degraded, no_key_frame_advice(blind));
+        }
+        if !self.up {
+            return match &self.trouble {
+                Some(trouble) if trouble.needs_someone => (State::Failed, trouble.reason.clone()),
+                Some(trouble) => (State::Degraded, trouble.reason.clone()),
+                None => (
+                    State::Starting,
+                    "waiting for the first key frame".to_owned(),
+                ),
+            };
+        }
+        match ring.squeezed_at() {
+            Some(at) if ago(at) < SQUEEZED_SHOWN => (State::Degraded, squeezed_advice(ring)),
+            _ => (State::Ok, String::new()),
+        }
+    }
+}
+
+fn squeezed_advice(ring: &Ring) -> String {
+    format!(
+        "only {:.1} s of pre-roll fit into {} MiB: lower the camera's bit rate or key-frame interval",
+        ring.span().as_secs_f64(),
+        ring.options().bytes_max >> 20
+    )
 }
 
 impl CameraStatus {
     pub(super) fn of(camera: &CameraId, ring: &Ring, facts: &Facts, now: Instant) -> CameraStatus {
         let params = ring.newest_frame().map(|frame| &frame.params);
         let (fps, bits_per_s) = rates(ring).unzip();
+        let (_, reason) = facts.condition(ring, now);
         CameraStatus {
             camera: camera.clone(),
             up: facts.up,
-            reason: facts.reason.clone(),
+            reason,
             since: facts.since,
             codec: params.map(|p| p.codec),
             width: params.map_or(0, |p| p.width),
@@ -109,11 +250,17 @@ impl CameraStatus {
             frames: ring.totals().n_frames,
             lost_packets: facts.lost_packets,
             sessions: facts.sessions,
-            clock_offset_s: facts.clock_offset_s,
+            clock_offset_s: facts.clock_offset_ns().map(signed_s),
             ring_bytes: ring.bytes(),
             ring_s: ring.span().as_secs_f64(),
         }
     }
+}
+
+/// Signed nanoseconds as seconds.
+pub(super) fn signed_s(ns: i64) -> f64 {
+    let magnitude = Duration::from_nanos(ns.unsigned_abs()).as_secs_f64();
+    if ns < 0 { -magnitude } else { magnitude }
 }
 
 /// Frames and bits a second over the newest run's part of the ring; `None` with less than a second.
