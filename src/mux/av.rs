@@ -3,7 +3,7 @@
 //! ffmpeg-next wraps contexts and custom I/O; what it does not wrap (raw parameter sets, packets over
 //! borrowed memory, ending a fragment, the SDP text) is done here, each step with its reason.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::sync::{Arc, Once};
 
@@ -176,18 +176,6 @@ impl Muxer {
     pub(super) fn flush(&mut self) -> Result<(), AvError> {
         // SAFETY: the context is open; a null packet is the documented request to flush.
         let code = unsafe { ffi::av_write_frame(self.0.as_mut_ptr(), std::ptr::null_mut()) };
-        check(code)
-    }
-
-    /// Sets an option of the running muxer.
-    #[expect(unsafe_code, reason = "ffmpeg-next sets options only at the start")]
-    pub(super) fn set(&mut self, name: &CStr, value: &CStr) -> Result<(), AvError> {
-        // SAFETY: the context is open for as long as `self` lives, and so is its private part, which
-        // begins with its AVClass, as av_opt_set demands; both texts end with NUL and are only read.
-        let code = unsafe {
-            let muxer = (*self.0.as_mut_ptr()).priv_data;
-            ffi::av_opt_set(muxer, name.as_ptr(), value.as_ptr(), 0)
-        };
         check(code)
     }
 

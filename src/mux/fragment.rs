@@ -3,12 +3,15 @@
 //! Each fragment is one `moof` and one `mdat` with offsets relative to itself, so fragments can be
 //! appended, cut off, and preceded by other boxes (`prft`) freely.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::av::{Memory, Muxer, Picture};
 use super::params::sample_entry;
 use super::{AvError, MuxError, Sample};
 use crate::camera::VideoParams;
+use crate::time::MediaTime;
 
 /// FFmpeg's name of the container.
 const FORMAT: &str = "mp4";
@@ -17,7 +20,9 @@ const FORMAT: &str = "mp4";
 pub struct FragmentWriter {
     muxer: Muxer,
     memory: Memory,
-    last_at: Option<i64>,
+    last_at: Option<MediaTime>,
+    /// End of the last frame on the muxer's own time line.
+    muxer_end: MediaTime,
 }
 
 impl std::fmt::Debug for FragmentWriter {
@@ -57,6 +62,7 @@ impl FragmentWriter {
             muxer,
             memory,
             last_at: None,
+            muxer_end: MediaTime(0),
         };
         Ok((writer, head))
     }
@@ -79,27 +85,66 @@ impl FragmentWriter {
         }
         let n_bytes: usize = samples.iter().map(|sample| sample.data.len()).sum();
         self.memory.reserve(n_bytes + 256 + 16 * samples.len());
-        // Without this the fragment would begin where the durations of earlier ones end, although the
-        // last frame before may have lasted longer than was known when it was written.
-        self.muxer
-            .set(c"movflags", c"+frag_discont")
-            .map_err(finish)?;
+        // FFmpeg moves a fragment that begins before the assumed end of the frame before it. So it is
+        // given times without a break, and the fragment's base time is put right afterwards.
+        let first_at = samples
+            .first()
+            .map_or(MediaTime(0), |sample| self.forward(sample.at));
+        let shift = self.muxer_end.ticks_since(first_at);
         for sample in samples {
-            let mut at = sample.at;
-            if let Some(last) = self.last_at {
-                at.0 = at.0.max(last + 1);
-            }
-            self.last_at = Some(at.0);
+            let at = self.forward(sample.at);
+            self.last_at = Some(at);
+            let duration_ticks = sample.duration_ticks.max(1);
+            let muxer_at = at.plus_ticks(shift);
+            self.muxer_end = muxer_at.plus_ticks(duration_ticks);
             self.muxer
                 .write(&Picture {
-                    at,
-                    duration_ticks: sample.duration_ticks.max(1),
+                    at: muxer_at,
+                    duration_ticks,
                     is_key: sample.is_key,
                     data: &sample.data,
                 })
                 .map_err(|source| MuxError::Write { at, source })?;
         }
         self.muxer.flush().map_err(finish)?;
-        Ok(Bytes::from(self.memory.take()))
+        let mut fragment = self.memory.take();
+        set_base_time(&mut fragment, first_at).ok_or(MuxError::NoBaseTime)?;
+        Ok(Bytes::from(fragment))
     }
+
+    /// `at`, or one tick after the last frame when it would go back.
+    fn forward(&self, at: MediaTime) -> MediaTime {
+        let floor = self.last_at.map(|last| last.plus_ticks(1));
+        floor.map_or(at, |floor| at.max(floor))
+    }
+}
+
+/// Puts `at` into the `tfdt` of a fragment; `None` when there is none of version 1.
+fn set_base_time(fragment: &mut [u8], at: MediaTime) -> Option<()> {
+    let moof = child(fragment, 0..fragment.len(), b"moof")?;
+    let traf = child(fragment, moof, b"traf")?;
+    let tfdt = child(fragment, traf, b"tfdt")?;
+    let (version_flags, base_time) = fragment.get_mut(tfdt)?.split_first_chunk_mut::<4>()?;
+    if version_flags != &[1, 0, 0, 0] || base_time.len() != 8 {
+        return None;
+    }
+    base_time.copy_from_slice(&u64::try_from(at.0).ok()?.to_be_bytes());
+    Some(())
+}
+
+/// Where the contents of the first box of `name` in `within` lie.
+fn child(bytes: &[u8], within: Range<usize>, name: &[u8; 4]) -> Option<Range<usize>> {
+    let mut start = within.start;
+    while start < within.end {
+        let (size, rest) = bytes.get(start..within.end)?.split_first_chunk::<4>()?;
+        let end = start.checked_add(usize::try_from(u32::from_be_bytes(*size)).ok()?)?;
+        if end > within.end || end < start + 8 {
+            return None;
+        }
+        if rest.starts_with(name) {
+            return Some(start + 8..end);
+        }
+        start = end;
+    }
+    None
 }

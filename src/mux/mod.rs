@@ -6,15 +6,21 @@
 //! Standards: ISO/IEC 14496-12 (boxes), 14496-15 (H.264 and H.265 in them), RFC 6184 and RFC 7798.
 
 mod av;
+mod export;
 mod fragment;
 mod params;
+mod picture;
+mod read;
 mod rtp;
 
 use std::path::PathBuf;
 
 use bytes::Bytes;
 
+pub use export::{ExportPart, export};
 pub use fragment::FragmentWriter;
+pub use picture::key_frame_jpeg;
+pub use read::{FileIndex, Fragment, read_samples, scan};
 pub use rtp::{PACKET_BYTES_MIN, RtpFrame, RtpMedia, packetise};
 
 use crate::error::Class;
@@ -68,6 +74,9 @@ pub enum MuxError {
         #[source]
         source: AvError,
     },
+    /// FFmpeg wrote a fragment in another form than the one we know.
+    #[error("the fragment has no base time")]
+    NoBaseTime,
     /// There is no frame to write.
     #[error("no frames")]
     Empty,
@@ -76,6 +85,33 @@ pub enum MuxError {
     ReadVideo {
         /// The file.
         path: PathBuf,
+        /// Why.
+        #[source]
+        source: AvError,
+    },
+    /// A footage file could not be opened or read.
+    #[error("read {}", .path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No frame covers the first moment to be shown, or none of them is a key frame at its front.
+    #[error("no frames from a key frame on to {} ticks", .show_from.0)]
+    NotCovered {
+        /// The first moment to be shown.
+        show_from: MediaTime,
+    },
+    /// Parts of H.264 and of H.265 cannot be one video.
+    #[error("parts of two codecs in one clip")]
+    TwoCodecs,
+    /// A key frame could not be decoded, or its picture not be drawn.
+    #[error("{step} the key frame's picture")]
+    Picture {
+        /// Decode, scale or compress.
+        step: &'static str,
         /// Why.
         #[source]
         source: AvError,
@@ -97,10 +133,16 @@ impl MuxError {
     /// What a retry would bring.
     pub fn class(&self) -> Class {
         match self {
+            // A full or failing disk may recover; a missing file may be on a disk not yet mounted.
+            MuxError::ReadFile { .. } => Class::Transient,
             MuxError::Start { .. }
             | MuxError::Write { .. }
             | MuxError::Finish { .. }
+            | MuxError::NoBaseTime
             | MuxError::Empty
+            | MuxError::NotCovered { .. }
+            | MuxError::TwoCodecs
+            | MuxError::Picture { .. }
             | MuxError::ReadVideo { .. }
             | MuxError::Unfit { .. }
             | MuxError::Params => Class::Permanent,

@@ -14,6 +14,14 @@ pub(super) const fn sample_entry(codec: Codec) -> [u8; 4] {
     }
 }
 
+/// The name of a sample entry whose parameter sets may change in the stream.
+pub(super) const fn in_band_entry(codec: Codec) -> [u8; 4] {
+    match codec {
+        Codec::H264 => *b"avc3",
+        Codec::H265 => *b"hev1",
+    }
+}
+
 /// Parameters from a configuration record and a picture size.
 pub(super) fn video_params(
     codec: Codec,

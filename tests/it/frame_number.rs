@@ -62,7 +62,8 @@ fn numbers(path: &Path) -> Vec<Option<u32>> {
         ffmpeg
             .args(["-v", "error", "-nostdin", "-threads", "1", "-i"])
             .arg(path)
-            .args(["-map", "0:v:0", "-vsync", "passthrough", "-vf"])
+            .args(["-map", "0:v:0", "-vsync", "passthrough"])
+            .args(["-enc_time_base", "1/90000", "-vf"])
             .arg("crop=iw:iw/20:0:0,scale=20:1:flags=area,format=gray")
             .args(["-f", "rawvideo", "-"])
     });

@@ -6,7 +6,9 @@
 
 mod frame_number;
 mod harness;
+mod numbered;
 
+mod export;
 mod harness_works;
 mod sim;
 mod tidy;

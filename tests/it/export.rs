@@ -1,0 +1,297 @@
+//! Exported clips show exactly what they should, frame by frame, with the `ffmpeg` program as the judge.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use stairgate::mux::{self, ExportPart, FragmentWriter, MuxError, Sample};
+use stairgate::time::MediaTime;
+
+use crate::frame_number::{duration_s, shown_frames};
+use crate::numbered::{boxes, gops, numbered};
+
+const FIXTURES: [&str; 2] = ["video/numbered-h264.mp4", "video/numbered-h265.mp4"];
+
+/// What is made of a fixture: its first GOPs cut to `gop_lengths`, one frame every `frame_ticks`, each
+/// late by its own `late_ticks`; each GOP written as two fragments, cut at `split`.
+#[derive(Clone, Debug)]
+struct Shape {
+    gop_lengths: Vec<usize>,
+    frame_ticks: i64,
+    late_ticks: Vec<i64>,
+    split: usize,
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let gop_lengths = proptest::collection::vec(1..=50usize, 1..6);
+    // 60 to 2 frames a second; lateness below one frame, so that time never goes back.
+    (gop_lengths, 1_500..45_000i64, 0..100i64, 0..50usize).prop_flat_map(
+        |(gop_lengths, frame_ticks, late_percent, split)| {
+            let n_frames: usize = gop_lengths.iter().sum();
+            let late_max = frame_ticks * late_percent / 100;
+            proptest::collection::vec(0..=late_max, n_frames).prop_map(move |late_ticks| Shape {
+                gop_lengths: gop_lengths.clone(),
+                frame_ticks,
+                late_ticks,
+                split,
+            })
+        },
+    )
+}
+
+/// Writes a footage file; returns time and number of each frame.
+fn write_footage(path: &Path, fixture: &str, shape: &Shape) -> Vec<(i64, u32)> {
+    let (media, samples) = numbered(fixture);
+    let (mut writer, head) = FragmentWriter::new(&media.params).unwrap();
+    let mut file = head.to_vec();
+    let mut frames = Vec::new();
+    for (gop_idx, (gop, &n)) in gops(&samples).iter().zip(&shape.gop_lengths).enumerate() {
+        let mut timed = Vec::new();
+        for (frame_idx, sample) in gop.iter().take(n).enumerate() {
+            let idx = frames.len();
+            let due = shape.frame_ticks * i64::try_from(idx).unwrap();
+            let first_late = shape.late_ticks[0];
+            let at = due + shape.late_ticks[idx] - first_late;
+            frames.push((at, u32::try_from(gop_idx * 50 + frame_idx).unwrap()));
+            timed.push(Sample {
+                at: MediaTime(at),
+                duration_ticks: shape.frame_ticks,
+                ..sample.clone()
+            });
+        }
+        let (head, tail) = timed.split_at(shape.split.min(n));
+        for part in [head, tail].into_iter().filter(|part| !part.is_empty()) {
+            file.extend_from_slice(&writer.fragment(part).unwrap());
+        }
+    }
+    fs::write(path, file).unwrap();
+    frames
+}
+
+/// What a player must show of `frames` in `from..to`: time from the start and number.
+fn expected(frames: &[(i64, u32)], from: i64, to: i64) -> Vec<(i64, u32)> {
+    let covering = frames.partition_point(|(at, _)| *at <= from) - 1;
+    let shown = frames[covering..].iter().filter(|(at, _)| *at < to);
+    shown
+        .map(|&(at, number)| ((at - from).max(0), number))
+        .collect()
+}
+
+fn assert_shows(path: &Path, expected: &[(i64, u32)], total_ticks: i64) {
+    let shown = shown_frames(path);
+    let numbers: Vec<_> = shown.iter().map(|frame| frame.number).collect();
+    let expected_numbers: Vec<_> = expected.iter().map(|&(_, n)| Some(n)).collect();
+    assert_eq!(numbers, expected_numbers);
+    for (frame, (at, number)) in shown.iter().zip(expected) {
+        let at_s = *at as f64 / 90_000.0;
+        assert!(
+            (frame.at_s - at_s).abs() < 2e-5,
+            "frame {number}: {frame:?}, {at_s}"
+        );
+    }
+    let total_s = total_ticks as f64 / 90_000.0;
+    assert!(
+        (duration_s(path) - total_s).abs() < 2e-5,
+        "{} {total_s}",
+        duration_s(path)
+    );
+}
+
+fn exported(footage: &Path, from: i64, to: i64) -> Result<bytes::Bytes, MuxError> {
+    let (params, samples) = mux::read_samples(footage, MediaTime(from), MediaTime(to))?;
+    mux::export(&[ExportPart {
+        params,
+        samples,
+        show_from: MediaTime(from),
+        show_to: MediaTime(to),
+        gap_before_ticks: 0,
+    }])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_window_of_any_footage_is_shown_exactly(
+        shape in shapes(),
+        fixture in proptest::sample::select(&FIXTURES[..]),
+        (from, length) in (0.0..1.0f64, 0.0..1.0f64),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (footage, clip) = (folder.path().join("footage.mp4"), folder.path().join("clip.mp4"));
+        let written = write_footage(&footage, fixture, &shape);
+        let end = written.last().unwrap().0 + shape.frame_ticks;
+        let from = (from * end as f64) as i64;
+        let to = from + 1 + (length * (end - from - 1) as f64) as i64;
+        fs::write(&clip, exported(&footage, from, to).unwrap()).unwrap();
+        assert_shows(&clip, &expected(&written, from, to), to - from);
+    }
+}
+
+fn part(name: &str, frames: std::ops::Range<usize>, show_from: i64, show_to: i64) -> ExportPart {
+    let (media, samples) = numbered(name);
+    ExportPart {
+        params: media.params,
+        samples: samples[frames].to_vec(),
+        show_from: MediaTime(show_from * 3_600),
+        show_to: MediaTime(show_to * 3_600),
+        gap_before_ticks: 0,
+    }
+}
+
+/// Times in frames of 40 ms.
+fn in_frames(shown: impl IntoIterator<Item = (i64, u32)>) -> Vec<(i64, u32)> {
+    let shown = shown.into_iter();
+    shown.map(|(at, number)| (at * 3_600, number)).collect()
+}
+
+#[test]
+fn a_gap_is_kept_in_real_time_and_the_last_frame_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    for name in FIXTURES {
+        let first = part(name, 0..100, 20, 80);
+        let mut second = part(name, 150..300, 150, 250);
+        second.gap_before_ticks = 70 * 3_600;
+        fs::write(&clip, mux::export(&[first, second]).unwrap()).unwrap();
+        let before = (0..60).map(|i| (i, 20 + i as u32));
+        let after = (0..100).map(|i| (130 + i, 150 + i as u32));
+        assert_shows(&clip, &in_frames(before.chain(after)), 230 * 3_600);
+    }
+}
+
+#[test]
+fn a_later_part_with_other_parameters_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    let first = part("video/numbered-h264.mp4", 0..100, 30, 100);
+    let second = part("video/numbered-h264-small.mp4", 0..150, 0, 120);
+    let third = part("video/numbered-h264.mp4", 200..260, 200, 260);
+    let parts = [first, second, third];
+    fs::write(&clip, mux::export(&parts).unwrap()).unwrap();
+    let shown = (0..70i64).map(|i| (i, 30 + i as u32));
+    let shown = shown.chain((0..120).map(|i| (70 + i, 20_000 + i as u32)));
+    let shown = shown.chain((0..60).map(|i| (190 + i, 200 + i as u32)));
+    assert_shows(&clip, &in_frames(shown), 250 * 3_600);
+}
+
+#[test]
+fn frames_that_a_later_part_only_decodes_take_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mp4");
+    let first = part(FIXTURES[0], 0..50, 0, 50);
+    let mut second = part(FIXTURES[0], 100..150, 103, 150);
+    second.gap_before_ticks = 3_600;
+    fs::write(&clip, mux::export(&[first, second]).unwrap()).unwrap();
+    let start = 51 * 3_600;
+    let mut shown: Vec<_> = (0..50).map(|i| (i * 3_600, i as u32)).collect();
+    shown.extend((0..3).map(|i| (start - 3 + i, 100 + i as u32)));
+    shown.extend((0..47).map(|i| (start + i * 3_600, 103 + i as u32)));
+    assert_shows(&clip, &shown, 98 * 3_600);
+}
+
+#[test]
+fn an_export_is_one_file_with_its_head_in_front_and_always_the_same() {
+    let make = || mux::export(&[part(FIXTURES[1], 0..400, 60, 399)]).unwrap();
+    let file = make();
+    assert_eq!(boxes(&file), ["ftyp", "moov", "free", "free", "mdat"]);
+    assert_eq!(file, make());
+}
+
+#[test]
+fn what_cannot_be_shown_is_refused() {
+    let no_key = part(FIXTURES[0], 10..40, 20, 30);
+    let too_late = part(FIXTURES[0], 50..90, 20, 60);
+    let backwards = part(FIXTURES[0], 0..90, 60, 20);
+    for bad in [no_key, too_late, backwards] {
+        assert!(matches!(
+            mux::export(&[bad]),
+            Err(MuxError::NotCovered { .. })
+        ));
+    }
+    assert!(matches!(mux::export(&[]), Err(MuxError::Empty)));
+    let h264 = part(FIXTURES[0], 0..90, 0, 20);
+    let h265 = part(FIXTURES[1], 0..90, 0, 20);
+    assert!(matches!(
+        mux::export(&[h264, h265]),
+        Err(MuxError::TwoCodecs)
+    ));
+}
+
+#[test]
+fn thirty_seconds_of_2_mbit_are_exported_within_50_ms() {
+    // 800 frames of 10 kB: 32 s at 2 Mbit/s. What is in them does not matter to a remuxer.
+    let mut part = part(FIXTURES[0], 0..800, 25, 775);
+    for sample in &mut part.samples {
+        let n_bytes = if sample.is_key { 60_000 } else { 9_000 };
+        sample.data = vec![0; n_bytes].into();
+    }
+    let parts = [part];
+    let best = (0..5)
+        .map(|_| {
+            let begun = tokio::time::Instant::now();
+            let file = mux::export(&parts).unwrap();
+            assert!(file.len() > 7_500_000);
+            begun.elapsed()
+        })
+        .min()
+        .unwrap();
+    println!("exported 30 s of 2 Mbit/s in {best:?}");
+    assert!(best.as_millis() <= 50, "{best:?}");
+}
+
+#[test]
+fn a_footage_file_cut_anywhere_is_read_up_to_its_last_whole_fragment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("footage.mp4");
+    let (media, samples) = numbered(FIXTURES[0]);
+    let (mut writer, head) = FragmentWriter::new(&media.params).unwrap();
+    let mut file = head.to_vec();
+    let mut borders = vec![file.len()];
+    for gop in gops(&samples[..150]) {
+        // A box that we did not write, such as prft, between fragments.
+        file.extend_from_slice(&[0, 0, 0, 12, b'f', b'r', b'e', b'e', 1, 2, 3, 4]);
+        file.extend_from_slice(&writer.fragment(gop).unwrap());
+        borders.push(file.len());
+    }
+    for n_bytes in (0..file.len()).step_by(997).chain([file.len()]) {
+        fs::write(&path, &file[..n_bytes]).unwrap();
+        let n_whole = borders.iter().filter(|&&border| border <= n_bytes).count();
+        let Ok(index) = mux::scan(&path) else {
+            assert_eq!(n_whole, 0, "{n_bytes} bytes");
+            continue;
+        };
+        assert_eq!(index.params, media.params);
+        assert_eq!(index.whole_bytes, borders[n_whole - 1] as u64);
+        assert_eq!(index.fragments.len(), n_whole - 1);
+        let (_, read) = mux::read_samples(&path, MediaTime(0), MediaTime(i64::MAX)).unwrap();
+        assert_eq!(read, samples[..50 * (n_whole - 1)]);
+    }
+}
+
+#[test]
+fn samples_are_read_from_the_key_frame_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("footage.mp4");
+    let (media, samples) = numbered(FIXTURES[1]);
+    let (mut writer, head) = FragmentWriter::new(&media.params).unwrap();
+    let mut file = head.to_vec();
+    for piece in samples[..200].chunks(30) {
+        file.extend_from_slice(&writer.fragment(piece).unwrap());
+    }
+    fs::write(&path, file).unwrap();
+    for (from, to, expected) in [
+        (0, 1, 0..1),
+        (49, 50, 0..50),
+        (50, 51, 50..51),
+        (120, 170, 100..170),
+        (199, 900, 150..200),
+        (120, 30, 0..30),
+        (0, 0, 0..0),
+    ] {
+        let (from, to) = (MediaTime(from * 3_600), MediaTime(to * 3_600));
+        let (params, read) = mux::read_samples(&path, from, to).unwrap();
+        assert_eq!(params, media.params);
+        assert_eq!(read, samples[expected]);
+    }
+}
