@@ -16,4 +16,5 @@ pub mod door;
 pub mod roster;
 pub mod mux;
 pub mod linkage;
+pub mod config;
 pub mod sim;

@@ -25,6 +25,19 @@ pub struct LogOptions {
     pub filter: Option<String>,
 }
 
+impl LogOptions {
+    /// Can the filter be read?
+    ///
+    /// # Errors
+    /// [`LogFilterError`] when it cannot.
+    pub fn check(&self) -> Result<(), LogFilterError> {
+        match &self.filter {
+            Some(filter) => read_filter(filter).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A log filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("read log filter {filter:?}")]
@@ -44,9 +57,7 @@ pub fn init_logs(options: &LogOptions) -> Result<(), LogFilterError> {
         .clone()
         .or_else(|| std::env::var("STAIRGATE_LOG").ok())
         .unwrap_or_else(|| "warn,stairgate=info".to_owned());
-    let env_filter = EnvFilter::builder()
-        .parse(&filter)
-        .map_err(|source| LogFilterError { filter, source })?;
+    let env_filter = read_filter(&filter)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(env_filter);
     let installed = match options.format {
@@ -72,4 +83,14 @@ pub fn init_logs(options: &LogOptions) -> Result<(), LogFilterError> {
         }));
     }
     Ok(())
+}
+
+fn read_filter(filter: &str) -> Result<EnvFilter, LogFilterError> {
+    match EnvFilter::builder().parse(filter) {
+        Ok(filter) => Ok(filter),
+        Err(source) => Err(LogFilterError {
+            filter: filter.to_owned(),
+            source,
+        }),
+    }
 }
