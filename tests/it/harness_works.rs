@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::frame_number::shown_numbers;
 use crate::harness::{
     Logs, Mosquitto, MosquittoOptions, RtspAuth, RtspCodec, RtspOptions, RtspServer, eventually,
     http, net, temp_dir,
@@ -140,6 +141,30 @@ async fn the_rtsp_server_says_when_it_sent_each_frame() {
                 .all(|f| (f.wall_ns - i64::try_from(f.mono_ns).unwrap() - drift).abs() < 1_000_000)
         );
         assert!(sent.iter().zip(&sent[1..]).all(|(a, b)| a.n < b.n));
+    }
+}
+
+#[tokio::test]
+async fn the_rtsp_server_plays_the_numbered_frames() {
+    for codec in [RtspCodec::H264, RtspCodec::H265] {
+        let server = RtspServer::start(RtspOptions::numbered(codec)).await;
+        let dir = temp_dir();
+        let file = dir.path().join("seen.mp4");
+        let mut ffmpeg = tokio::process::Command::new("ffmpeg");
+        ffmpeg
+            .args(["-v", "error", "-rtsp_transport", "tcp", "-i"])
+            .arg(server.url())
+            .args(["-t", "3", "-c", "copy"])
+            .arg(&file)
+            .kill_on_drop(true);
+        let status = timeout(Duration::from_secs(30), ffmpeg.status()).await;
+        assert!(status.unwrap().unwrap().success());
+        let seen = shown_numbers(&file);
+        let sent: Vec<_> = server.sent().into_iter().map(|f| f.idx).collect();
+        let begin = sent.iter().position(|n| *n == u64::from(seen[0])).unwrap();
+        assert!(seen.len() >= 25, "{seen:?}");
+        let seen: Vec<_> = seen.into_iter().map(u64::from).collect();
+        assert_eq!(seen, sent[begin..begin + seen.len()]);
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct MosquittoOptions {
     /// Text of an ACL file.
     pub(crate) acl: Option<&'static str>,
     /// More lines of its configuration.
-    pub(crate) extra: &'static str,
+    pub(crate) extra: String,
 }
 
 /// A running (or killed) broker; its sessions live on disk, saved each second.
@@ -117,6 +117,14 @@ impl Mosquitto {
         assert!(output.status.success(), "mosquitto_pub: {output:?}");
     }
 
+    /// The same as another of its users; the broker acknowledges also what it then drops for want of
+    /// rights.
+    pub(crate) async fn publish_as(&self, user: (&str, &str), topic: &str, payload: &str) {
+        let args = ["-q", "1", "-r", "-t", topic, "-m", payload];
+        let output = self.client_as(Some(user), "mosquitto_pub", &args).await;
+        assert!(output.status.success(), "mosquitto_pub: {output:?}");
+    }
+
     /// The first `n` messages that match `filter` (retained ones count), within 10 s.
     pub(crate) async fn receive(&self, filter: &str, n: usize) -> Vec<String> {
         let n = n.to_string();
@@ -126,17 +134,32 @@ impl Mosquitto {
             output.status.success(),
             "mosquitto_sub {filter}: {output:?}"
         );
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(str::to_owned).collect()
+        lines(output)
+    }
+
+    /// All retained messages that `user` may see of `filter`.
+    pub(crate) async fn retained_as(&self, user: (&str, &str), filter: &str) -> Vec<String> {
+        let args = ["-q", "1", "-t", filter, "--retained-only", "-W", "1"];
+        lines(self.client_as(Some(user), "mosquitto_sub", &args).await)
     }
 
     async fn client(&self, program: &str, args: &[&str]) -> std::process::Output {
+        self.client_as(self.users.first().copied(), program, args)
+            .await
+    }
+
+    async fn client_as(
+        &self,
+        user: Option<(&str, &str)>,
+        program: &str,
+        args: &[&str],
+    ) -> std::process::Output {
         let mut command = tokio::process::Command::new(program);
         command.args(["-h", "localhost", "-p", &self.port.to_string()]);
         if let Some(tls) = &self.tls {
             command.arg("--cafile").arg(&tls.ca);
         }
-        if let Some((user, password)) = self.users.first() {
+        if let Some((user, password)) = user {
             command.args(["-u", user, "-P", password]);
         }
         command.args(args).kill_on_drop(true);
@@ -161,6 +184,11 @@ impl Mosquitto {
         )
         .await;
     }
+}
+
+fn lines(output: std::process::Output) -> Vec<String> {
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
 }
 
 fn spawn(dir: &Path) -> Process {
@@ -214,6 +242,6 @@ fn write_config(dir: &Path, port: u16, options: &MosquittoOptions, tls: Option<&
         std::fs::write(&file, acl).unwrap();
         writeln!(conf, "acl_file {}", file.display()).unwrap();
     }
-    conf.push_str(options.extra);
+    conf.push_str(&options.extra);
     std::fs::write(dir.join("mosquitto.conf"), conf).unwrap();
 }

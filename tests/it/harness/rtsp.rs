@@ -57,6 +57,21 @@ impl Default for RtspOptions {
     }
 }
 
+impl RtspOptions {
+    /// A camera that plays the numbered fixture of `codec`: [`SentFrame::idx`] is the number shown.
+    pub(crate) fn numbered(codec: RtspCodec) -> RtspOptions {
+        let file = match codec {
+            RtspCodec::H264 => "fixtures/video/numbered-h264.mp4",
+            RtspCodec::H265 => "fixtures/video/numbered-h265.mp4",
+        };
+        RtspOptions {
+            codec,
+            file: Some(super::in_package(file)),
+            ..RtspOptions::default()
+        }
+    }
+}
+
 /// One frame that the camera sent.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct SentFrame {
