@@ -30,8 +30,8 @@ use crate::camera::RingOptions;
 use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipLength;
+use crate::domain::dwelling::LimitPolicy;
 use crate::domain::id::{CameraId, CompoundId};
-use crate::domain::limit::LimitRule;
 use crate::domain::place::{Door, Place, Stairwell};
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
@@ -71,7 +71,7 @@ pub struct Config {
     /// `[roster]`: the file of dwellings, cardholders and cards; `None`: every card is unknown.
     pub roster_file: Option<PathBuf>,
     /// `[limit]`: how many cardholders a dwelling may have.
-    pub limit: LimitRule,
+    pub limit: LimitPolicy,
     /// `limit.at_door`: what those beyond the limit meet.
     pub at_door: AtDoor,
     /// `[web]`.

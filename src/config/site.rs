@@ -1,5 +1,6 @@
 //! The sections that stand once: compound, log, store, footage, ring, clock, roster, limit, web, outbox.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use super::{
 use crate::camera::RingOptions;
 use crate::domain::access::AtDoor;
 use crate::domain::clip::ClipLength;
-use crate::domain::limit::{AppliesTo, FloorArea, LimitRule};
+use crate::domain::dwelling::{AppliesTo, LimitPolicy, Relation};
+use crate::domain::limit::FloorArea;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::time::TimeZone;
 
@@ -239,7 +241,7 @@ pub(super) fn roster(top: &mut Section<'_>) -> Option<PathBuf> {
     file.map(|file| file.value)
 }
 
-pub(super) fn limit(top: &mut Section<'_>) -> (LimitRule, AtDoor) {
+pub(super) fn limit(top: &mut Section<'_>) -> (LimitPolicy, AtDoor) {
     let mut section = top.section("limit");
     let default = FloorArea::from_hundredths_m2(PER_PERSON_HUNDREDTHS_M2)
         .expect("12 m² is within the range of areas");
@@ -257,14 +259,26 @@ pub(super) fn limit(top: &mut Section<'_>) -> (LimitRule, AtDoor) {
     let applies_to = section.word("applies_to", &scopes).unwrap_or_default();
     let answers = [("alert", AtDoor::Alert), ("deny", AtDoor::Deny)];
     let at_door = section.word("at_door", &answers).unwrap_or_default();
-    let exempt_relations = section.texts("exempt_relations");
+    let mut exempt_relations = BTreeSet::new();
+    for word in section.texts("exempt_relations") {
+        match Relation::new(&word.value) {
+            Ok(relation) => {
+                exempt_relations.insert(relation);
+            }
+            Err(_) => section.report.problem(
+                &word.spot,
+                "is not a relation: 1 to 32 of a-z, 0-9 and '-' (write such as \"minor-child\")",
+            ),
+        }
+    }
     section.finish();
-    let rule = LimitRule {
+    let policy = LimitPolicy {
+        version: 1,
         per_person,
         applies_to,
-        exempt_relations: exempt_relations.into_iter().map(|at| at.value).collect(),
+        exempt_relations,
     };
-    (rule, at_door)
+    (policy, at_door)
 }
 
 pub(super) fn web(top: &mut Section<'_>) -> WebRules {

@@ -93,58 +93,6 @@ pub const fn cardholder_limit(area: FloorArea, per_person: FloorArea) -> u32 {
     }
 }
 
-/// Who lives in a dwelling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tenure {
-    /// Its owner.
-    #[default]
-    Owned,
-    /// Tenants.
-    Rented,
-}
-
-/// Which dwellings have a limit (`limit.applies_to`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AppliesTo {
-    /// Every dwelling.
-    #[default]
-    All,
-    /// Those that are let.
-    Rented,
-}
-
-/// The rule of one compound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitRule {
-    /// Floor area for each cardholder; not zero.
-    pub per_person: FloorArea,
-    /// Which dwellings have a limit.
-    pub applies_to: AppliesTo,
-    /// Relations that are not counted, such as `minor-child`; compared exactly.
-    pub exempt_relations: Vec<String>,
-}
-
-impl LimitRule {
-    /// How many cardholders a dwelling may have; `None`: as many as it likes.
-    pub fn limit_of(&self, area: FloorArea, tenure: Tenure) -> Option<u32> {
-        match (self.applies_to, tenure) {
-            (AppliesTo::Rented, Tenure::Owned) => None,
-            (AppliesTo::All, Tenure::Owned | Tenure::Rented)
-            | (AppliesTo::Rented, Tenure::Rented) => Some(cardholder_limit(area, self.per_person)),
-        }
-    }
-
-    /// Does a person of this relation to the dwelling's head count?
-    pub fn counts(&self, relation: &str) -> bool {
-        !self
-            .exempt_relations
-            .iter()
-            .any(|exempt| exempt == relation)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,20 +134,5 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<FloorArea>(), Err(FloorAreaError), "{bad}");
         }
-    }
-
-    #[test]
-    fn owned_dwellings_are_free_where_the_rule_is_for_rented_ones() {
-        let mut rule = LimitRule {
-            per_person: "12".parse().unwrap(),
-            applies_to: AppliesTo::Rented,
-            exempt_relations: vec!["minor-child".to_owned()],
-        };
-        let area = "94.30".parse().unwrap();
-        assert_eq!(rule.limit_of(area, Tenure::Owned), None);
-        assert_eq!(rule.limit_of(area, Tenure::Rented), Some(7));
-        rule.applies_to = AppliesTo::All;
-        assert_eq!(rule.limit_of(area, Tenure::Owned), Some(7));
-        assert!(rule.counts("spouse") && !rule.counts("minor-child"));
     }
 }

@@ -1,11 +1,12 @@
 //! The roster as a CSV file: one row for each card, UTF-8, a header line.
 //!
 //! ```csv
-//! dwelling,place,number,area_m2,tenure,holder,name,relation,card,state,valid_from,valid_until
-//! b03-u2-301,b03-u2,301,94.30,rented,h1,张三,tenant,04A1B2C3D4,active,2026-01-01,2026-12-31
-//! b03-u2-301,,,,,h1,,,04A1B2C3D5,lost,,
+//! dwelling,place,number,area_m2,tenure,beds,holder,name,relation,card,state,valid_from,valid_until
+//! b03-u2-301,b03-u2,301,94.30,rented,,h1,张三,tenant,04A1B2C3D4,active,2026-01-01,2026-12-31
+//! b03-u2-301,,,,,,h1,,,04A1B2C3D5,lost,,
 //! ```
 //!
+//! `tenure` is `rented`, `owner-occupied` (also when empty) or `dormitory`, which has `beds`.
 //! A later row of the same dwelling or holder may leave its facts empty; what it does say must
 //! agree. A dwelling without holders and a holder without cards are rows that end early. Columns may
 //! stand in any order. Problems never quote a name or a card number.
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 use super::RosterOptions;
 use crate::domain::access::CardState;
 use crate::domain::card::CardNumber;
+use crate::domain::dwelling::{Dwelling, NUMBER_CHARS_MAX, Relation, Tenure};
 use crate::domain::id::{CardholderId, DwellingId};
-use crate::domain::limit::{FloorArea, Tenure};
+use crate::domain::limit::FloorArea;
 use crate::domain::place::Place;
 use crate::time::{TimeZone, WallTime};
 
@@ -27,8 +29,12 @@ use crate::time::{TimeZone, WallTime};
 const FILE_BYTES_MAX: u64 = 128 << 20;
 /// Problems listed, at most; the rest are only counted.
 const PROBLEMS_MAX: usize = 200;
-/// Longest name, number or relation, in characters.
-const TEXT_CHARS_MAX: usize = 64;
+/// Longest name, in characters.
+const NAME_CHARS_MAX: usize = 64;
+/// Most beds of a dormitory: what is more is a typing error.
+const BEDS_MAX: u32 = 1_000;
+/// The relation of a holder whose row says none.
+const RELATION_UNSTATED: &str = "unstated";
 
 /// One thing that is wrong in a roster file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,11 +91,7 @@ pub(super) struct Rows {
 
 #[derive(Debug)]
 pub(super) struct DwellingRows {
-    pub(super) id: DwellingId,
-    pub(super) place: Place,
-    pub(super) number: String,
-    pub(super) area: FloorArea,
-    pub(super) tenure: Tenure,
+    pub(super) dwelling: Dwelling,
     /// In the file's order.
     pub(super) holders: Vec<HolderRows>,
 }
@@ -98,7 +100,7 @@ pub(super) struct DwellingRows {
 pub(super) struct HolderRows {
     pub(super) id: CardholderId,
     name: String,
-    pub(super) relation: String,
+    pub(super) relation: Relation,
     pub(super) cards: Vec<CardRow>,
 }
 
@@ -163,12 +165,13 @@ impl Problems {
     }
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "dwelling",
     "place",
     "number",
     "area_m2",
     "tenure",
+    "beds",
     "holder",
     "name",
     "relation",
@@ -349,20 +352,24 @@ impl<'b> Builder<'b> {
         }
         // The mistakes of all its cells are wanted, so each is read before any is given up.
         let place = self.place(row);
-        let number = self.short_text(row, "number");
+        let number = self.short_text(row, "number", NUMBER_CHARS_MAX);
         let area = self.area(row);
         let tenure = self.tenure(row);
+        let beds = self.beds(row, tenure);
         if number.is_empty() {
             self.problems.add(row.line, "number", "is missing");
         }
         let idx = self.rows.dwellings.len();
         self.dwelling_idx.insert(id.clone(), idx);
         self.rows.dwellings.push(DwellingRows {
-            id,
-            place: place.unwrap_or(Place::Compound),
-            number,
-            area: area.unwrap_or(FloorArea::from_hundredths_m2(0).expect("zero is an area")),
-            tenure: tenure.unwrap_or_default(),
+            dwelling: Dwelling {
+                id,
+                place: place.unwrap_or(Place::Compound),
+                number,
+                area: area.unwrap_or(FloorArea::from_hundredths_m2(0).expect("zero is an area")),
+                tenure,
+                beds,
+            },
             holders: Vec::new(),
         });
         Some(idx)
@@ -370,28 +377,25 @@ impl<'b> Builder<'b> {
 
     /// A later row of a dwelling: what it says must agree with the first.
     fn same_dwelling(&mut self, row: &Row<'_>, idx: usize) {
-        let Some(known) = self.rows.dwellings.get(idx) else {
+        let Some(known) = self.rows.dwellings.get(idx).map(|rows| &rows.dwelling) else {
             return;
         };
-        let said = |column, differs: &dyn Fn(&str) -> bool| {
-            let cell = row.cell(column);
-            !cell.is_empty() && differs(cell)
-        };
-        let differing = [
-            ("place", said("place", &|cell| known.place.as_str() != cell)),
-            ("number", said("number", &|cell| known.number != cell)),
-            (
-                "area_m2",
-                said("area_m2", &|cell| cell.parse() != Ok(known.area)),
-            ),
-            (
-                "tenure",
-                said("tenure", &|cell| read_tenure(cell) != Some(known.tenure)),
-            ),
+        let beds = known.beds.map(|beds| beds.to_string()).unwrap_or_default();
+        let area = row.cell("area_m2");
+        let is_same_area = area.parse() == Ok(known.area);
+        let said = [
+            ("place", known.place.as_str()),
+            ("number", known.number.as_str()),
+            ("area_m2", if is_same_area { area } else { "another" }),
+            ("tenure", known.tenure.as_str()),
+            ("beds", beds.as_str()),
         ];
-        for (column, _) in differing.iter().filter(|(_, differs)| *differs) {
-            let what = "differs from the dwelling's first row (leave it empty, or correct one)";
-            self.problems.add(row.line, column, what);
+        for (column, known) in said {
+            let cell = row.cell(column);
+            if !cell.is_empty() && cell != known {
+                let what = "differs from the dwelling's first row (leave it empty, or correct one)";
+                self.problems.add(row.line, column, what);
+            }
         }
     }
 
@@ -407,15 +411,15 @@ impl<'b> Builder<'b> {
                 return None;
             }
         };
-        let name = self.short_text(row, "name");
-        let relation = self.short_text(row, "relation");
+        let name = self.short_text(row, "name", NAME_CHARS_MAX);
+        let relation = self.relation(row);
         if let Some(place) = self.holder_idx.get(&id).copied() {
             if place.0 != dwelling_idx {
                 let what = "is also a holder of another dwelling (give the person one id for each)";
                 self.problems.add(row.line, "holder", what);
                 return None;
             }
-            self.same_holder(row, place, &name, &relation);
+            self.same_holder(row, place, &name, relation.as_ref());
             return Some(place);
         }
         let dwelling = self.rows.dwellings.get_mut(dwelling_idx)?;
@@ -423,24 +427,34 @@ impl<'b> Builder<'b> {
         dwelling.holders.push(HolderRows {
             id: id.clone(),
             name,
-            relation,
+            relation: relation.unwrap_or_else(unstated),
             cards: Vec::new(),
         });
         self.holder_idx.insert(id, place);
         Some(place)
     }
 
-    fn same_holder(&mut self, row: &Row<'_>, place: (usize, usize), name: &str, relation: &str) {
+    fn same_holder(
+        &mut self,
+        row: &Row<'_>,
+        place: (usize, usize),
+        name: &str,
+        relation: Option<&Relation>,
+    ) {
         let dwelling = self.rows.dwellings.get(place.0);
         let Some(known) = dwelling.and_then(|dwelling| dwelling.holders.get(place.1)) else {
             return;
         };
         let what = "differs from the holder's first row (leave it empty, or correct one)";
-        if !name.is_empty() && *name != known.name {
-            self.problems.add(row.line, "name", what);
-        }
-        if !relation.is_empty() && *relation != known.relation {
-            self.problems.add(row.line, "relation", what);
+        let differing = [
+            ("name", !name.is_empty() && *name != known.name),
+            (
+                "relation",
+                relation.is_some_and(|relation| *relation != known.relation),
+            ),
+        ];
+        for (column, _) in differing.iter().filter(|(_, differs)| *differs) {
+            self.problems.add(row.line, column, what);
         }
     }
 
@@ -508,14 +522,54 @@ impl<'b> Builder<'b> {
         }
     }
 
-    fn tenure(&mut self, row: &Row<'_>) -> Option<Tenure> {
-        let cell = row.cell("tenure");
-        let tenure = read_tenure(cell);
-        if tenure.is_none() {
-            let what = format!("{cell:?} is not known (write owned or rented)");
-            self.problems.add(row.line, "tenure", what);
+    fn tenure(&mut self, row: &Row<'_>) -> Tenure {
+        match row.cell("tenure") {
+            "" | "owner-occupied" => Tenure::OwnerOccupied,
+            "rented" => Tenure::Rented,
+            "dormitory" => Tenure::Dormitory,
+            other => {
+                let what =
+                    format!("{other:?} is not known (write rented, owner-occupied or dormitory)");
+                self.problems.add(row.line, "tenure", what);
+                Tenure::OwnerOccupied
+            }
         }
-        tenure
+    }
+
+    fn beds(&mut self, row: &Row<'_>, tenure: Tenure) -> Option<u32> {
+        let cell = row.cell("beds");
+        let is_dormitory = tenure == Tenure::Dormitory;
+        if cell.is_empty() && !is_dormitory {
+            return None;
+        }
+        let beds = cell.parse().ok().filter(|beds| *beds <= BEDS_MAX);
+        match beds {
+            Some(beds) if is_dormitory => Some(beds),
+            Some(_) => {
+                let what = "is for a dormitory only (leave it empty)";
+                self.problems.add(row.line, "beds", what);
+                None
+            }
+            None => {
+                let what = "must be the dormitory's registered beds, 0 to 1000";
+                self.problems.add(row.line, "beds", what);
+                None
+            }
+        }
+    }
+
+    /// `None`: not stated, or not readable.
+    fn relation(&mut self, row: &Row<'_>) -> Option<Relation> {
+        let cell = row.cell("relation");
+        if cell.is_empty() {
+            return None;
+        }
+        let relation = Relation::new(cell).ok();
+        if relation.is_none() {
+            let what = "must be 1 to 32 of a-z, 0-9 and '-', such as tenant or minor-child";
+            self.problems.add(row.line, "relation", what);
+        }
+        relation
     }
 
     fn state(&mut self, row: &Row<'_>) -> CardState {
@@ -556,10 +610,10 @@ impl<'b> Builder<'b> {
         }
     }
 
-    fn short_text(&mut self, row: &Row<'_>, column: &'static str) -> String {
+    fn short_text(&mut self, row: &Row<'_>, column: &'static str, chars_max: usize) -> String {
         let cell = row.cell(column);
-        if cell.chars().count() > TEXT_CHARS_MAX || cell.chars().any(char::is_control) {
-            let what = "is longer than 64 characters or has a control character in it";
+        if cell.chars().count() > chars_max || cell.chars().any(char::is_control) {
+            let what = format!("is longer than {chars_max} characters or has a control character");
             self.problems.add(row.line, column, what);
             return String::new();
         }
@@ -567,10 +621,6 @@ impl<'b> Builder<'b> {
     }
 }
 
-fn read_tenure(cell: &str) -> Option<Tenure> {
-    match cell {
-        "" | "owned" => Some(Tenure::Owned),
-        "rented" => Some(Tenure::Rented),
-        _ => None,
-    }
+fn unstated() -> Relation {
+    Relation::new(RELATION_UNSTATED).expect("a lower-case word is a relation")
 }

@@ -19,8 +19,8 @@ pub use site_key::{SiteKeyError, open_site_key};
 
 use crate::domain::access::{AccessView, AtDoor, CardGrant, CardState};
 use crate::domain::card::{CardHasher, CardNumber};
-use crate::domain::id::{CardholderId, DwellingId, StairwellId};
-use crate::domain::limit::{FloorArea, LimitRule, Tenure};
+use crate::domain::dwelling::{Day, Dwelling, LimitPolicy, Occupant, PersonKey, Reckoning, reckon};
+use crate::domain::id::StairwellId;
 use crate::domain::place::Place;
 use crate::time::{Clock, TimeZone, WallTime};
 
@@ -34,54 +34,21 @@ pub struct RosterOptions {
     /// In which the file's dates are meant.
     pub time_zone: TimeZone,
     /// How many cardholders a dwelling may have.
-    pub limit: LimitRule,
+    pub limit: LimitPolicy,
     /// What those beyond the limit meet at the door.
     pub at_door: AtDoor,
     /// The site's key for card numbers.
     pub hasher: CardHasher,
 }
 
-/// One dwelling and the reckoning of its limit.
+/// A dwelling and how many may, and do, hold cards for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dwelling {
-    /// Its id.
-    pub id: DwellingId,
-    /// Its stairwell, or the compound for a house of its own.
-    pub place: Place,
-    /// Its number, as on its door.
-    pub number: String,
-    /// Its floor area.
-    pub area: FloorArea,
-    /// Owned or rented.
-    pub tenure: Tenure,
-    /// How many cardholders it may have; `None`: no limit.
-    pub limit: Option<u32>,
-    /// Those who have a card that is active now or later, in the file's order; others do not count.
-    pub holders: Vec<Cardholder>,
-}
-
-impl Dwelling {
-    /// How many of its cardholders count against the limit.
-    pub fn n_counted(&self) -> u32 {
-        let n_counted = self.holders.iter().filter(|holder| holder.counts).count();
-        u32::try_from(n_counted).unwrap_or(u32::MAX)
-    }
-
-    /// Has it more cardholders than its limit?
-    pub fn is_over_limit(&self) -> bool {
-        self.limit.is_some_and(|limit| self.n_counted() > limit)
-    }
-}
-
-/// A person with a card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cardholder {
-    /// Who; names are not kept in memory.
-    pub id: CardholderId,
-    /// Counts against the limit (the relation is not exempt).
-    pub counts: bool,
-    /// Counts, and comes after the last for whom there was room.
-    pub surplus: bool,
+pub struct ReckonedDwelling {
+    /// The dwelling.
+    pub dwelling: Dwelling,
+    /// Its limit, who counts and who does not. Only those appear who have a card that is active now
+    /// or later; the file's order says who came first.
+    pub reckoning: Reckoning,
 }
 
 /// A card with the place it opens and its dates, for the doors' lists.
@@ -111,7 +78,7 @@ pub struct Roster {
 #[derive(Debug, Default)]
 struct Snapshot {
     view: Arc<AccessView>,
-    dwellings: Arc<[Dwelling]>,
+    dwellings: Arc<[ReckonedDwelling]>,
     /// Cards that doors may let in, sorted by number.
     cards: Vec<ListedCard>,
 }
@@ -175,7 +142,7 @@ impl Roster {
     }
 
     /// All dwellings, in the file's order.
-    pub fn dwellings(&self) -> Arc<[Dwelling]> {
+    pub fn dwellings(&self) -> Arc<[ReckonedDwelling]> {
         Arc::clone(&self.snapshot.load().dwellings)
     }
 }
@@ -192,12 +159,12 @@ fn read(options: &RosterOptions, clock: &Clock) -> Result<Snapshot, RosterError>
         });
     };
     let rows = csv_file::read(file, options)?;
-    let snapshot = reckon(rows, options, clock.now());
-    for dwelling in snapshot.dwellings.iter().filter(|d| d.is_over_limit()) {
+    let snapshot = assemble(rows, options, clock.now());
+    for found in snapshot.dwellings.iter().filter(|d| d.reckoning.is_over()) {
         warn!(
-            dwelling = %dwelling.id,
-            limit = dwelling.limit.unwrap_or_default(),
-            n_holders = dwelling.n_counted(),
+            dwelling = %found.dwelling.id,
+            limit = found.reckoning.limit.unwrap_or_default(),
+            n_holders = found.reckoning.n_holders(),
             "dwelling has more cardholders than its limit"
         );
     }
@@ -210,59 +177,42 @@ fn read(options: &RosterOptions, clock: &Clock) -> Result<Snapshot, RosterError>
 }
 
 /// Reckons every dwelling's limit and makes the view and the doors' lists.
-fn reckon(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Snapshot {
+fn assemble(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Snapshot {
+    let today = Day::from_civil(options.time_zone.date_of(now));
     let mut dwellings = Vec::new();
     let mut cards = HashMap::new();
     let mut listed = Vec::new();
     for row in rows.dwellings {
-        let limit = options.limit.limit_of(row.area, row.tenure);
-        let mut n_counted: u32 = 0;
-        let mut holders = Vec::new();
+        let occupants = occupants(&row.holders, now);
+        let reckoning = reckon(&options.limit, &row.dwelling, &occupants, today);
+        let place = &row.dwelling.place;
         for holder in row.holders {
-            let holds = holder.cards.iter().any(|card| {
-                card.state == CardState::Active && card.valid_until.is_none_or(|until| now < until)
-            });
-            let counts = holds && options.limit.counts(&holder.relation);
-            n_counted += u32::from(counts);
-            let surplus = counts && limit.is_some_and(|limit| n_counted > limit);
+            let surplus = reckoning.surplus().contains(&holder.id);
             for card in holder.cards {
-                let is_listed = card.state == CardState::Active
-                    && !(surplus && options.at_door == AtDoor::Deny);
                 let grant = CardGrant {
-                    dwelling: row.id.clone(),
+                    dwelling: row.dwelling.id.clone(),
                     holder: holder.id.clone(),
-                    place: row.place.clone(),
+                    place: place.clone(),
                     state: card.state,
                     valid_from: card.valid_from,
                     valid_until: card.valid_until,
                     surplus,
                 };
                 cards.insert(options.hasher.key_of(&card.number), grant);
-                if is_listed {
+                let is_refused = surplus && options.at_door == AtDoor::Deny;
+                if card.state == CardState::Active && !is_refused {
                     listed.push(ListedCard {
                         number: card.number,
-                        place: row.place.clone(),
+                        place: place.clone(),
                         valid_from: card.valid_from,
                         valid_until: card.valid_until,
                     });
                 }
             }
-            if holds {
-                holders.push(Cardholder {
-                    id: holder.id,
-                    counts,
-                    surplus,
-                });
-            }
         }
-        dwellings.push(Dwelling {
-            id: row.id,
-            place: row.place,
-            number: row.number,
-            area: row.area,
-            tenure: row.tenure,
-            limit,
-            holders,
+        dwellings.push(ReckonedDwelling {
+            dwelling: row.dwelling,
+            reckoning,
         });
     }
     listed.sort_by(|a, b| a.number.cmp(&b.number));
@@ -274,6 +224,30 @@ fn reckon(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Snaps
         dwellings: Arc::from(dwellings),
         cards: listed,
     }
+}
+
+/// Those who have a card that is active now or later, in the file's order.
+fn occupants(holders: &[csv_file::HolderRows], now: WallTime) -> Vec<Occupant> {
+    let mut occupants = Vec::new();
+    for (idx, holder) in holders.iter().enumerate() {
+        let holds = holder.cards.iter().any(|card| {
+            card.state == CardState::Active && card.valid_until.is_none_or(|until| now < until)
+        });
+        if holds {
+            // The file has one line of cards for each person of a dwelling, so a place in it is a
+            // person, and earlier means longer there.
+            let number = u128::try_from(idx).unwrap_or(u128::MAX);
+            occupants.push(Occupant {
+                id: holder.id.clone(),
+                person: PersonKey::from_bytes(number.to_be_bytes()),
+                relation: holder.relation.clone(),
+                from: None,
+                to: None,
+                added_at: WallTime::from_unix_ns(i64::try_from(idx).unwrap_or(i64::MAX)),
+            });
+        }
+    }
+    occupants
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::domain::access::{Outcome, Reason, Request};
-use crate::domain::limit::AppliesTo;
+use crate::domain::dwelling::{AppliesTo, LimitBasis, Relation};
 use crate::domain::swipe::Method;
 
-const HEADER: &str =
-    "dwelling,place,number,area_m2,tenure,holder,name,relation,card,state,valid_from,valid_until";
+const HEADER: &str = "dwelling,place,number,area_m2,tenure,beds,holder,name,relation,card,state,valid_from,valid_until";
 
 fn options(file: Option<&Path>) -> RosterOptions {
     RosterOptions {
@@ -17,10 +16,11 @@ fn options(file: Option<&Path>) -> RosterOptions {
             .map(|id| StairwellId::new(id).unwrap())
             .into(),
         time_zone: TimeZone::named("Asia/Shanghai").unwrap(),
-        limit: LimitRule {
+        limit: LimitPolicy {
+            version: 1,
             per_person: "12".parse().unwrap(),
             applies_to: AppliesTo::All,
-            exempt_relations: vec!["minor-child".to_owned()],
+            exempt_relations: [Relation::new("minor-child").unwrap()].into(),
         },
         at_door: AtDoor::Alert,
         hasher: CardHasher::new(&[7; 32]),
@@ -80,12 +80,12 @@ fn numbers(cards: &[CardNumber]) -> Vec<&str> {
 }
 
 const TWO_DWELLINGS: &str = "\
-b03-u2-301,b03-u2,301,94.30,rented,h1,甲,tenant,0a1b2c3d01,active,2026-01-01,2027-01-01
-b03-u2-301,,,,,h1,,,0A1B2C3D02,lost,,
-b03-u2-301,,,,,h2,乙,tenant,0A1B2C3D03,,,
-b04-u1-101,b04-u1,101,60,owned,h3,丙,owner,0A1B2C3D04,active,,
+b03-u2-301,b03-u2,301,94.30,rented,,h1,甲,tenant,0a1b2c3d01,active,2026-01-01,2027-01-01
+b03-u2-301,,,,,,h1,,,0A1B2C3D02,lost,,
+b03-u2-301,,,,,,h2,乙,tenant,0A1B2C3D03,,,
+b04-u1-101,b04-u1,101,60,owner-occupied,,h3,丙,owner,0A1B2C3D04,active,,
 
-b04-u1-102,b04-u1,102,60,owned,,,,,,,
+b04-u1-102,b04-u1,102,60,dormitory,4,,,,,,,
 ";
 
 #[tokio::test(start_paused = true)]
@@ -116,9 +116,10 @@ async fn cards_open_their_own_stairwell_and_the_gates() {
     );
     let dwellings = roster.dwellings();
     assert_eq!(dwellings.len(), 3);
-    assert_eq!(dwellings[0].limit, Some(7));
-    assert_eq!(dwellings[0].n_counted(), 2);
-    assert_eq!(dwellings[2].n_counted(), 0);
+    assert_eq!(dwellings[0].reckoning.limit, Some(7));
+    assert_eq!(dwellings[0].reckoning.n_holders(), 2);
+    assert_eq!(dwellings[2].reckoning.basis, LimitBasis::Beds);
+    assert_eq!(dwellings[2].reckoning.limit, Some(4));
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,23 +143,23 @@ async fn a_card_is_valid_through_the_end_of_its_last_day_here() {
 
 /// 36 m²: room for three.
 const FULL: &str = "\
-d1,b03-u2,301,36.00,rented,h1,,tenant,0A01,,,
-d1,,,,,h2,,minor-child,0A02,,,
-d1,,,,,h3,,tenant,0A03,revoked,,
-d1,,,,,h4,,tenant,0A04,,,2020-01-01
-d1,,,,,h5,,tenant,0A05,,,
-d1,,,,,h6,,tenant,0A06,,,
-d1,,,,,h6,,,0A07,,,
-d1,,,,,h7,,tenant,0A08,,,
+d1,b03-u2,301,36.00,rented,,h1,,tenant,0A01,,,
+d1,,,,,,h2,,minor-child,0A02,,,
+d1,,,,,,h3,,tenant,0A03,revoked,,
+d1,,,,,,h4,,tenant,0A04,,,2020-01-01
+d1,,,,,,h5,,tenant,0A05,,,
+d1,,,,,,h6,,tenant,0A06,,,
+d1,,,,,,h6,,,0A07,,,
+d1,,,,,,h7,,tenant,0A08,,,
 ";
 
 #[tokio::test(start_paused = true)]
 async fn those_beyond_the_limit_are_surplus_and_only_living_cards_count() {
     let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
     let roster = fixture.load(FULL).unwrap();
-    let dwelling = &roster.dwellings()[0];
-    assert_eq!((dwelling.limit, dwelling.n_counted()), (Some(3), 4));
-    assert!(dwelling.is_over_limit());
+    let reckoning = &roster.dwellings()[0].reckoning;
+    assert_eq!((reckoning.limit, reckoning.n_holders()), (Some(3), 4));
+    assert!(reckoning.is_over());
     let at = "2026-11-22T08:00:00+08:00";
     let own = stairwell("b03-u2");
     for card in ["0A01", "0A02", "0A05", "0A06", "0A07"] {
@@ -190,10 +191,10 @@ async fn without_a_file_every_card_is_unknown() {
 async fn a_bad_file_leaves_the_roster_as_it_was() {
     let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
     let roster = fixture.load(TWO_DWELLINGS).unwrap();
-    fixture.write("d1,nowhere,1,50,,,,,,,,\n");
+    fixture.write("d1,nowhere,1,50,,,,,,,,,\n");
     assert!(roster.reload().is_err());
     assert_eq!(roster.dwellings().len(), 3);
-    fixture.write("d1,b03-u2,1,50,,h1,,,0A01,,,\n");
+    fixture.write("d1,b03-u2,1,50,,,h1,,,0A01,,,\n");
     roster.reload().unwrap();
     assert_eq!(numbers(&roster.cards_of(&Place::Compound)), ["0A01"]);
 }
@@ -202,13 +203,15 @@ async fn a_bad_file_leaves_the_roster_as_it_was() {
 async fn every_bad_row_is_named_at_once_without_names_or_numbers() {
     let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
     let rows = "\
-d1,b99-u9,301,94.305,let,h1,甲,tenant,0A1B2C3D01,stolen,2026-02-30,soon
-d 2,b03-u2,302,50,,h2,,,0A1B2C3D02,,,
-d3,b03-u2,,50,,h3,,,XYZ,,2026-02-01,2026-01-01
-d3,b04-u1,,51,rented,h1,,,0A1B2C3D01,,,
-d3,,,,,,,,0A1B2C3D05,,,
-d3,,,,,h3,其他,,,,,
-d4,b03-u2,304,50,,h4,a,b,c,d,e,f,g
+d1,b99-u9,301,94.305,let,,h1,甲,tenant,0A1B2C3D01,stolen,2026-02-30,soon
+d 2,b03-u2,302,50,,,h2,,,0A1B2C3D02,,,
+d3,b03-u2,,50,,,h3,,,XYZ,,2026-02-01,2026-01-01
+d3,b04-u1,,51,rented,,h1,,,0A1B2C3D01,,,
+d3,,,,,,,,,0A1B2C3D05,,,
+d3,,,,,,h3,其他,父母,,,,
+d5,b03-u2,5,50,dormitory,,,,,,,,
+d6,b03-u2,6,50,rented,4,,,,,,,
+d4,b03-u2,304,50,,,h4,a,b,c,d,e,f,g
 ";
     let refused = fixture.refused(format!("{HEADER}\n{rows}").as_bytes());
     insta::assert_snapshot!("bad_rows", refused);
@@ -222,7 +225,7 @@ async fn a_file_that_is_no_roster_says_what_it_should_be() {
     insta::assert_snapshot!("bad_columns", columns);
     let gbk = [
         HEADER.as_bytes(),
-        b"\nd1,b03-u2,1,50,,h1,\xd5\xc5,,0A01,,,\n",
+        b"\nd1,b03-u2,1,50,,,h1,\xd5\xc5,,0A01,,,\n",
     ]
     .concat();
     insta::assert_snapshot!("not_utf8", fixture.refused(&gbk));

@@ -69,6 +69,11 @@ impl TimeZone {
         self.start(read_date(date)?.tomorrow().map_err(DateError)?)
     }
 
+    /// The calendar day here at `at`.
+    pub fn date_of(&self, at: WallTime) -> jiff::civil::Date {
+        at.timestamp().to_zoned(self.0.clone()).date()
+    }
+
     /// `at` as people here write it: `2026-11-22 08:30:15`.
     pub fn local(&self, at: WallTime) -> String {
         let zoned = at.timestamp().to_zoned(self.0.clone());
