@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::report::Spot;
 use super::section::{At, Section};
 use super::values::{UrlRule, login, read_url};
-use super::{Camera, DecisionMode, DoorConfig, Login, Transport};
+use super::{DecisionMode, DoorConfig, Login};
+use crate::camera::{CameraOptions, Transport};
 use crate::domain::id::{CameraId, DoorId, StairwellId};
 use crate::domain::place::{COMPOUND, Door, Place, Stairwell};
 use crate::door::{Dialect, ESP_RFID_TOPIC, UHPPOTED_TOPIC};
@@ -22,7 +23,7 @@ pub(super) type Stairwells = BTreeMap<StairwellId, Stairwell>;
 pub(super) struct FoundCamera {
     pub(super) spot: Spot,
     pub(super) place: Option<Place>,
-    pub(super) camera: Option<Camera>,
+    pub(super) camera: Option<CameraOptions>,
 }
 
 /// Cameras in the file's order.
@@ -82,15 +83,18 @@ pub(super) fn cameras(top: &mut Section<'_>, stairwells: &Stairwells) -> Cameras
             .and_then(|text| read_url(&section, &text, &RTSP));
         let transports = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
         let transport = section.word("transport", &transports);
-        let login = login(&mut section);
+        let (username, password) = login(&mut section)
+            .map(|login| (login.username, login.password))
+            .unzip();
         if let Some(id) = id {
-            let camera = place.clone().zip(url).map(|(place, url)| Camera {
+            let camera = place.clone().zip(url).map(|(place, url)| CameraOptions {
                 id: id.value.clone(),
                 place,
                 url,
                 sub_url,
-                transport: transport.unwrap_or(Transport::Tcp),
-                login,
+                transport: transport.unwrap_or_default(),
+                username,
+                password,
             });
             warn_of_same_url(&section, &cameras, camera.as_ref());
             let spot = section.own_spot();
@@ -106,7 +110,7 @@ pub(super) fn cameras(top: &mut Section<'_>, stairwells: &Stairwells) -> Cameras
     cameras
 }
 
-fn warn_of_same_url(section: &Section<'_>, cameras: &Cameras, camera: Option<&Camera>) {
+fn warn_of_same_url(section: &Section<'_>, cameras: &Cameras, camera: Option<&CameraOptions>) {
     let Some(camera) = camera else { return };
     let twin = cameras
         .iter()

@@ -26,13 +26,13 @@ use url::Url;
 
 pub use report::{ConfigErrors, Problem};
 
-use crate::camera::RingOptions;
+use crate::camera::{CameraOptions, CamerasOptions};
 use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipLength;
 use crate::domain::dwelling::LimitPolicy;
-use crate::domain::id::{CameraId, CompoundId};
-use crate::domain::place::{Door, Place, Stairwell};
+use crate::domain::id::CompoundId;
+use crate::domain::place::{Door, Stairwell};
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
 use crate::linkage::envelope::Include;
@@ -60,12 +60,11 @@ pub struct Config {
     pub store: StorePaths,
     /// `[footage]`.
     pub footage: FootageRules,
-    /// `[ring]`.
-    pub ring: RingOptions,
-    /// `[clock]`.
-    pub clock: ClockRules,
-    /// `[offline]`.
-    pub offline: OfflineRules,
+    /// `[ring]`, `clock.camera_skew_max_s` and `offline.camera_after_s`: what all cameras share.
+    pub camera_rules: CamerasOptions,
+    /// `clock.controller_skew_max_s`: up to here a controller's own time is taken as right; beyond
+    /// it its skew has to be learnt.
+    pub controller_skew_max: Duration,
     /// `[mqtt]`.
     pub mqtt: Mqtt,
     /// `[roster]`: the file of dwellings, cardholders and cards; `None`: every card is unknown.
@@ -81,7 +80,7 @@ pub struct Config {
     /// `[[stairwell]]`, by id; each id once.
     pub stairwells: Vec<Stairwell>,
     /// `[[camera]]`, in the file's order; each id once.
-    pub cameras: Vec<Camera>,
+    pub cameras: Vec<CameraOptions>,
     /// `[[door]]`, in the file's order; each id once.
     pub doors: Vec<DoorConfig>,
     /// `[[linkage]]`, in the file's order; each id once.
@@ -132,22 +131,6 @@ pub enum FreeSpaceFloor {
     Bytes(u64),
 }
 
-/// How far other clocks may be off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockRules {
-    /// Up to here a controller's own time is taken as right; beyond it its skew has to be learnt.
-    pub controller_skew_max: Duration,
-    /// From here on a camera's clock raises `clock-skew`.
-    pub camera_skew_max: Duration,
-}
-
-/// How long a device may be away before it raises an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OfflineRules {
-    /// Without a key frame.
-    pub camera_after: Duration,
-}
-
 /// `[mqtt]`, checked.
 #[derive(Clone, Debug)]
 pub struct Mqtt {
@@ -171,32 +154,6 @@ pub struct WebRules {
 pub struct OutboxRules {
     /// Given up after so long without success.
     pub give_up_after: Duration,
-}
-
-/// An RTSP camera.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Camera {
-    /// Its id.
-    pub id: CameraId,
-    /// Where it looks.
-    pub place: Place,
-    /// Its main stream; no log-in in it.
-    pub url: Url,
-    /// A smaller stream for the wall.
-    pub sub_url: Option<Url>,
-    /// How its packets come.
-    pub transport: Transport,
-    /// Its log-in.
-    pub login: Option<Login>,
-}
-
-/// How RTP comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Inside the RTSP connection.
-    Tcp,
-    /// Beside it.
-    Udp,
 }
 
 /// A user name with its password.
@@ -331,9 +288,15 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     let log = site::log(top);
     let store = site::store(top);
     let footage = site::footage(top, &store);
-    let offline = site::offline(top);
-    let ring = site::ring(top, footage.clip);
-    let clock = site::clock(top);
+    let mut clock = top.section("clock");
+    let controller_skew_max = site::controller_skew_max(&mut clock);
+    let camera_rules = CamerasOptions {
+        ring: site::ring(top, footage.clip),
+        clock_skew_max: site::camera_skew_max(&mut clock),
+        offline_after: site::offline_after(top),
+        ..CamerasOptions::DEFAULT
+    };
+    clock.finish();
     let roster_file = site::roster(top);
     let (limit, at_door) = site::limit(top);
     let web = site::web(top);
@@ -350,9 +313,8 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         log,
         store,
         footage,
-        ring,
-        clock,
-        offline,
+        camera_rules,
+        controller_skew_max,
         mqtt,
         roster_file,
         limit,

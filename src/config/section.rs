@@ -319,6 +319,8 @@ impl<'a> Section<'a> {
     /// Notes every key that nobody asked for.
     pub(super) fn finish(self) {
         let Some(table) = self.table else { return };
+        let mut known = self.asked.clone();
+        known.sort_unstable();
         for key in table.keys() {
             let name = key.get_ref().as_ref();
             if self.asked.contains(&name) {
@@ -331,7 +333,7 @@ impl<'a> Section<'a> {
             let text = match nearest(name, &self.asked) {
                 Some(known) => format!("unknown key (did you mean {known}?)"),
                 None if self.asked.is_empty() => "unknown key (remove it)".to_owned(),
-                None => format!("unknown key (known here: {})", self.asked.join(", ")),
+                None => format!("unknown key (known here: {})", known.join(", ")),
             };
             self.report.problem(&spot, text);
         }

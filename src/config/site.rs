@@ -7,11 +7,8 @@ use std::time::Duration;
 
 use super::section::{At, Section};
 use super::values::{UrlRule, byte_size, free_space_floor, read_url};
-use super::{
-    ClockRules, Compound, FootageRules, FreeSpaceFloor, OfflineRules, OutboxRules, StorePaths,
-    WebRules,
-};
-use crate::camera::RingOptions;
+use super::{Compound, FootageRules, FreeSpaceFloor, OutboxRules, StorePaths, WebRules};
+use crate::camera::{CamerasOptions, RingOptions};
 use crate::domain::access::AtDoor;
 use crate::domain::clip::ClipLength;
 use crate::domain::dwelling::{AppliesTo, LimitPolicy, Relation};
@@ -200,24 +197,21 @@ pub(super) fn ring(top: &mut Section<'_>, clip: ClipLength) -> RingOptions {
     }
 }
 
-pub(super) fn clock(top: &mut Section<'_>) -> ClockRules {
-    let mut section = top.section("clock");
-    let controller_skew_max_s = section.number("controller_skew_max_s", 0..=60, 2);
-    let camera_skew_max_s = section.number("camera_skew_max_s", 1..=86_400, 5);
-    section.finish();
-    ClockRules {
-        controller_skew_max: Duration::from_secs(controller_skew_max_s),
-        camera_skew_max: Duration::from_secs(camera_skew_max_s),
-    }
+pub(super) fn controller_skew_max(clock: &mut Section<'_>) -> Duration {
+    Duration::from_secs(clock.number("controller_skew_max_s", 0..=60, 2))
 }
 
-pub(super) fn offline(top: &mut Section<'_>) -> OfflineRules {
+pub(super) fn camera_skew_max(clock: &mut Section<'_>) -> Duration {
+    let default_s = CamerasOptions::DEFAULT.clock_skew_max.as_secs();
+    Duration::from_secs(clock.number("camera_skew_max_s", 1..=86_400, default_s))
+}
+
+pub(super) fn offline_after(top: &mut Section<'_>) -> Duration {
     let mut section = top.section("offline");
-    let camera_after_s = section.number("camera_after_s", 5..=86_400, 30);
+    let default_s = CamerasOptions::DEFAULT.offline_after.as_secs();
+    let camera_after_s = section.number("camera_after_s", 5..=86_400, default_s);
     section.finish();
-    OfflineRules {
-        camera_after: Duration::from_secs(camera_after_s),
-    }
+    Duration::from_secs(camera_after_s)
 }
 
 pub(super) fn roster(top: &mut Section<'_>) -> Option<PathBuf> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::camera::Transport;
 use crate::domain::id::DoorId;
 
 const REFERENCE: &str = include_str!("../../deploy/gateway.toml");
@@ -149,21 +150,15 @@ fn a_whole_configuration_is_read_into_options() {
         FreeSpaceFloor::Bytes(10_000_000_000)
     );
     assert_eq!(config.footage.clip, ClipLength::DEFAULT);
-    assert_eq!(config.ring.media_ms_max, 12_000);
+    assert_eq!(config.camera_rules.ring.media_ms_max, 12_000);
     assert_eq!(config.limit.per_person.to_string(), "12.50");
     assert_eq!(config.at_door, AtDoor::Deny);
     let [first, second] = config.cameras.as_slice() else {
         panic!("two cameras")
     };
     assert_eq!(first.transport, Transport::Udp);
-    assert_eq!(
-        first.login.as_ref().unwrap().password.reveal(),
-        "open sesame"
-    );
-    assert_eq!(
-        second.login.as_ref().unwrap().password.reveal(),
-        "from the air"
-    );
+    assert_eq!(first.password.as_ref().unwrap().reveal(), "open sesame");
+    assert_eq!(second.password.as_ref().unwrap().reveal(), "from the air");
     let [door, gate] = config.doors.as_slice() else {
         panic!("two doors")
     };
