@@ -42,12 +42,24 @@ pub(super) enum Slip {
     Decision { number: u64 },
 }
 
+impl Slip {
+    /// The word used in metrics.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Slip::Gateway { .. } => "status",
+            Slip::Cards { .. } => "cards",
+            Slip::Decision { .. } => "decision",
+        }
+    }
+}
+
 /// Holds the letters.
 #[derive(Debug)]
 pub(super) struct Desk {
     topics: Topics,
     state: Mutex<State>,
     changed: Notify,
+    cleared: Notify,
 }
 
 #[derive(Debug)]
@@ -101,6 +113,7 @@ impl Desk {
                 in_hand: BTreeSet::new(),
             }),
             changed: Notify::new(),
+            cleared: Notify::new(),
         }
     }
 
@@ -209,6 +222,8 @@ impl Desk {
             }
             Slip::Decision { number } => state.decisions.retain(|d| d.number != *number),
         }
+        drop(state);
+        self.cleared.notify_one();
     }
 
     /// It could not be sent now; it is due again.
@@ -224,8 +239,17 @@ impl Desk {
         self.changed.notified().await;
     }
 
-    /// Is everything taken?
-    pub(super) fn is_clear(&self) -> bool {
+    /// Waits until everything is taken. For one waiter.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn clear(&self) {
+        while !self.is_clear() {
+            self.cleared.notified().await;
+        }
+    }
+
+    fn is_clear(&self) -> bool {
         let mut state = self.state.lock();
         state.drop_stale();
         !state.gateway_due && state.cards_due.is_empty() && state.decisions.is_empty()

@@ -30,7 +30,8 @@ pub enum DoorEvent {
         /// For when what follows from it is on the disk.
         ack: Ack,
     },
-    /// The door's controller is there, or its last will says that it is not. May come again.
+    /// The door's controller is there, or its last will says that it is not. Comes again with each
+    /// heartbeat and each new connection, mostly with nothing new in it.
     Status {
         /// Which door.
         door: DoorId,

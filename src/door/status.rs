@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::domain::id::DoorId;
 use crate::domain::swipe::{DoorState, Swipe};
+use crate::telemetry::{Health, HealthBoard, State};
 use crate::time::WallTime;
 
 /// Swipes within this of a new connection may be a backlog, so they say nothing of a clock.
@@ -38,14 +39,16 @@ pub struct DoorStatus {
     pub state: Option<DoorState>,
 }
 
-/// The statuses of all configured doors.
+/// The statuses of all configured doors, and their lines `door/<id>` on the health board.
 #[derive(Debug)]
 pub(super) struct StatusBook {
+    board: HealthBoard,
     lines: Mutex<BTreeMap<DoorId, Line>>,
 }
 
 #[derive(Debug)]
 struct Line {
+    health: Health,
     status: DoorStatus,
     skew_ns: VecDeque<i64>,
     /// Before this a swipe may come from a backlog.
@@ -53,24 +56,23 @@ struct Line {
 }
 
 impl StatusBook {
-    pub(super) fn new<'a>(doors: impl Iterator<Item = &'a DoorId>) -> StatusBook {
-        let line = |door: &DoorId| Line {
-            status: DoorStatus {
-                door: door.clone(),
-                online: None,
-                last_seen: None,
-                last_swipe: None,
-                firmware: None,
-                cards_version: None,
-                skew_ms: None,
-                state: None,
-            },
-            skew_ns: VecDeque::new(),
-            live_from: Instant::now() + BACKLOG,
-        };
+    pub(super) fn new(board: &HealthBoard) -> StatusBook {
         StatusBook {
-            lines: Mutex::new(doors.map(|door| (door.clone(), line(door))).collect()),
+            board: board.clone(),
+            lines: Mutex::default(),
         }
+    }
+
+    /// Keeps the lines of these doors, adds what is missing, removes the others.
+    pub(super) fn set_doors<'a>(&self, doors: impl Iterator<Item = &'a DoorId>) {
+        let mut lines = self.lines.lock();
+        let mut kept = BTreeMap::new();
+        for door in doors {
+            let line = lines.remove(door);
+            let line = line.unwrap_or_else(|| Line::new(door, &self.board));
+            kept.insert(door.clone(), line);
+        }
+        *lines = kept;
     }
 
     pub(super) fn snapshot(&self) -> Vec<DoorStatus> {
@@ -107,46 +109,77 @@ impl StatusBook {
         });
     }
 
-    /// Returns whether `online` is news.
     pub(super) fn reported(
         &self,
         door: &DoorId,
         online: bool,
         firmware: Option<&str>,
         at: (WallTime, Instant),
-    ) -> bool {
+    ) {
         self.change(door, |line| {
-            let news = line.status.online != Some(online);
             if online {
                 line.status.last_seen = Some(at.0);
-                if news {
+                if line.status.online != Some(true) {
                     // It may have kept swipes while it was away.
                     line.live_from = line.live_from.max(at.1 + BACKLOG);
                 }
             }
-            line.status.online = Some(online);
+            line.set_online(online);
             if let Some(firmware) = firmware {
                 line.status.firmware = Some(firmware.to_owned());
             }
-            news
-        })
-        .unwrap_or(false)
+        });
     }
 
     pub(super) fn listed(&self, door: &DoorId, version: u64) {
         self.change(door, |line| line.status.cards_version = Some(version));
     }
 
-    fn change<T>(&self, door: &DoorId, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
-        self.lines.lock().get_mut(door).map(change)
+    fn change(&self, door: &DoorId, change: impl FnOnce(&mut Line)) {
+        if let Some(line) = self.lines.lock().get_mut(door) {
+            change(line);
+        }
     }
 }
 
 impl Line {
+    fn new(door: &DoorId, board: &HealthBoard) -> Line {
+        let health = board.component(format!("door/{door}"));
+        health.set(State::Starting, "nothing heard of it yet");
+        Line {
+            health,
+            status: DoorStatus {
+                door: door.clone(),
+                online: None,
+                last_seen: None,
+                last_swipe: None,
+                firmware: None,
+                cards_version: None,
+                skew_ms: None,
+                state: None,
+            },
+            skew_ns: VecDeque::new(),
+            live_from: Instant::now() + BACKLOG,
+        }
+    }
+
     fn heard(&mut self, at: WallTime) {
         self.status.last_seen = Some(at);
         // Whoever speaks is there, whatever an older last will said.
-        self.status.online = Some(true);
+        self.set_online(true);
+    }
+
+    fn set_online(&mut self, online: bool) {
+        if self.status.online == Some(online) {
+            return;
+        }
+        self.status.online = Some(online);
+        if online {
+            self.health.ok();
+        } else {
+            let reason = "its controller went away: look at its power and its network";
+            self.health.degraded(reason);
+        }
     }
 
     /// A delay on the way only makes a controller's clock look slower, so the largest of the last
@@ -164,6 +197,13 @@ impl Line {
 mod tests {
     use super::*;
     use crate::domain::swipe::{ControllerResult, Direction, Method, SwipeKey};
+    use crate::time::Clock;
+
+    fn book(door: &DoorId) -> StatusBook {
+        let book = StatusBook::new(&HealthBoard::new(Clock::system()));
+        book.set_doors(std::iter::once(door));
+        book
+    }
 
     fn swipe(door: &DoorId, received_ms: i64, controller_ms: i64) -> Swipe {
         Swipe {
@@ -186,7 +226,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn skew_comes_from_live_swipes_and_the_least_delayed_one() {
         let door = DoorId::new("d").unwrap();
-        let book = StatusBook::new(std::iter::once(&door));
+        let book = book(&door);
         assert_eq!(book.get(&door).unwrap().online, None);
         book.swiped(&swipe(&door, 10_000_000, 4_000_000));
         assert_eq!(book.get(&door).unwrap().skew_ms, None);
@@ -198,8 +238,8 @@ mod tests {
         assert_eq!(book.get(&door).unwrap().skew_ms, Some(1_500));
 
         let at = (WallTime::from_unix_ms(0), Instant::now());
-        assert!(book.reported(&door, false, None, at));
-        assert!(book.reported(&door, true, Some("1.2"), at));
+        book.reported(&door, false, None, at);
+        book.reported(&door, true, Some("1.2"), at);
         book.swiped(&swipe(&door, 40_000_000, 49_000_000));
         assert_eq!(book.get(&door).unwrap().skew_ms, Some(1_500));
         assert_eq!(book.get(&door).unwrap().firmware.as_deref(), Some("1.2"));
@@ -208,10 +248,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_last_will_makes_a_door_offline_and_speaking_brings_it_back() {
         let door = DoorId::new("d").unwrap();
-        let book = StatusBook::new(std::iter::once(&door));
+        let book = book(&door);
         let at = (WallTime::from_unix_ms(1), Instant::now());
-        assert!(book.reported(&door, false, None, at));
-        assert!(!book.reported(&door, false, None, at));
+        book.reported(&door, false, None, at);
+        let health = book.board.snapshot()["door/d"].clone();
+        assert_eq!(health.state, State::Degraded);
         assert_eq!(book.get(&door).unwrap().last_seen, None);
         book.stated(&door, DoorState::Held, at.0);
         let status = book.get(&door).unwrap();
@@ -221,6 +262,7 @@ mod tests {
         );
         assert_eq!(book.snapshot().len(), 1);
         let stranger = DoorId::new("x").unwrap();
-        assert!(!book.reported(&stranger, true, None, at));
+        book.reported(&stranger, true, None, at);
+        assert_eq!(book.snapshot().len(), 1);
     }
 }

@@ -10,6 +10,7 @@ mod harness;
 mod numbered;
 
 mod export;
+mod door;
 mod harness_works;
 mod sim;
 mod tidy;

@@ -90,6 +90,22 @@ impl Mosquitto {
         self.process.terminate(Duration::from_secs(10)).await;
     }
 
+    /// Is `text` (a client id, a topic) in what it has saved?
+    pub(crate) fn has_saved(&self, text: &str) -> bool {
+        let saved = std::fs::read(self.dir.path().join("mosquitto.db")).unwrap_or_default();
+        let text = text.as_bytes();
+        saved.windows(text.len()).any(|window| window == text)
+    }
+
+    /// `kill -9`, and what it had saved is gone: sessions, queues, retained messages.
+    pub(crate) fn forget(&mut self) {
+        self.process.kill();
+        if let Err(err) = std::fs::remove_file(self.dir.path().join("mosquitto.db")) {
+            // It may not have saved anything yet.
+            assert_eq!(err.kind(), std::io::ErrorKind::NotFound, "{err}");
+        }
+    }
+
     /// Starts it again on the same port and folder.
     pub(crate) async fn restart(&mut self) {
         self.process.kill();
