@@ -310,7 +310,7 @@ async fn a_refused_subscription_fails_health_and_names_the_topic() {
         file.display()
     );
     let options = MosquittoOptions {
-        extra: extra.leak(),
+        extra,
         ..MosquittoOptions::default()
     };
     let broker = Mosquitto::start(options).await;
@@ -362,7 +362,7 @@ async fn a_broker_without_a_limit_in_flight_is_held_back_and_nothing_is_lost() {
     let mut logs = Logs::capture();
     logs.expect("swipes are kept more slowly than they come");
     let options = MosquittoOptions {
-        extra: "max_inflight_messages 0\n",
+        extra: "max_inflight_messages 0\n".to_owned(),
         ..MosquittoOptions::default()
     };
     let broker = Mosquitto::start(options).await;
