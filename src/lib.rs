@@ -18,3 +18,4 @@ pub mod mux;
 pub mod linkage;
 pub mod config;
 pub mod sim;
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The stairgate program: see `stairgate::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stairgate::cli::main()
+}

@@ -8,6 +8,7 @@
 mod devices;
 mod linkages;
 mod mqtt;
+mod options;
 mod report;
 mod section;
 mod site;

@@ -9,6 +9,7 @@ mod frame_number;
 mod harness;
 mod numbered;
 
+mod cli;
 mod export;
 mod door;
 mod harness_works;

@@ -1,0 +1,189 @@
+//! The program: its commands, what they print and how they end.
+//!
+//! | exit | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed, or found something wrong |
+//! | 2 | bad usage |
+//! | 64 | bad configuration or roster |
+//!
+//! Results go to standard output; errors, warnings and the log to standard error. Only `printer`
+//! writes.
+
+mod check_config;
+mod printer;
+mod run;
+mod verify_store;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+use crate::error::chain;
+use printer::Printer;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Done,
+    Failed,
+    Usage,
+    BadConfig,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::BadConfig => 64,
+        })
+    }
+}
+
+/// Keeps 30 seconds of stairwell video for every door-card swipe, and gets alerts to the police.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stairgate",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  stairgate check-config gateway.toml
+  stairgate run --config gateway.toml
+
+Exit status: 0 done, 1 failed, 2 bad usage, 64 bad configuration."
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM; SIGHUP reads cameras and roster again.
+    #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
+    Run {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Name every mistake in a configuration and its roster at once, with line and key.
+    #[command(after_help = "Example:\n  stairgate check-config gateway.toml")]
+    CheckConfig {
+        /// The configuration file.
+        #[arg(default_value = "gateway.toml")]
+        file: PathBuf,
+    },
+    /// Check every invariant of the store; the gateway must not be running.
+    #[command(after_help = "Example:\n  stairgate verify-store --config gateway.toml")]
+    VerifyStore {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = "gateway.toml")]
+    config: PathBuf,
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let printer = Printer::standard();
+    let exit = match Args::try_parse() {
+        Ok(args) => dispatch(args.command, &printer),
+        Err(err) => usage(&err, &printer),
+    };
+    exit.into()
+}
+
+fn dispatch(command: Command, printer: &Printer) -> Exit {
+    match command {
+        Command::Run { config } => run::run(&config.config, printer),
+        Command::CheckConfig { file } => check_config::check(&file, printer),
+        Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
+        Command::Version => {
+            printer.out(concat!("stairgate ", env!("CARGO_PKG_VERSION")));
+            Exit::Done
+        }
+    }
+}
+
+/// Help and version are asked for; everything else is a mistake.
+fn usage(err: &clap::Error, printer: &Printer) -> Exit {
+    use clap::error::ErrorKind;
+    let text = err.render();
+    if matches!(
+        err.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        printer.out(&text.to_string());
+        return Exit::Done;
+    }
+    printer.err(&text.to_string());
+    Exit::Usage
+}
+
+/// The configuration; its problems are printed when it cannot be used.
+fn load_config(file: &Path, printer: &Printer) -> Result<Config, Exit> {
+    config::load(file).map_err(|errors| {
+        printer.err(&errors.to_string());
+        for warning in &errors.warnings {
+            printer.warn(&warning.show(&errors.file));
+        }
+        Exit::BadConfig
+    })
+}
+
+/// Prints why a command failed, with all its causes.
+fn failed(printer: &Printer, err: &(dyn std::error::Error + 'static)) -> Exit {
+    printer.err(&format!("stairgate: {}", chain(err)));
+    Exit::Failed
+}
+
+/// Runs `work` on a runtime of its own.
+fn block_on<F: Future<Output = Exit>>(printer: &Printer, work: F) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(err) => failed(printer, &err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_or_needs_none() {
+        use clap::CommandFactory as _;
+        let command = Args::command();
+        for sub in command.get_subcommands() {
+            let has_example = sub
+                .get_after_help()
+                .is_some_and(|help| help.to_string().contains("Example"));
+            assert!(
+                has_example || sub.get_name() == "version",
+                "{}",
+                sub.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The program as people meet it: help, exit codes, the checks before a start.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::harness::gateway::run;
+use crate::harness::{in_package, temp_dir};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// A configuration with a roster in `folder`; `more` is appended.
+fn site(folder: &Path, more: &str) -> String {
+    let config = folder.join("gateway.toml");
+    let base = r#"
+[compound]
+id = "majian-1"
+name = "马涧花园一区"
+time_zone = "Asia/Shanghai"
+
+[store]
+path = "store"
+
+[footage]
+path = "footage"
+
+[roster]
+file = "roster.csv"
+
+[[stairwell]]
+id = "b03-u2"
+building = "3"
+unit = "2"
+"#;
+    fs::write(&config, format!("{base}{more}")).unwrap();
+    config.to_str().unwrap().to_owned()
+}
+
+fn roster(folder: &Path, rows: &str) {
+    let columns = "dwelling,place,number,area_m2,tenure,holder,card";
+    fs::write(folder.join("roster.csv"), format!("{columns}\n{rows}")).unwrap();
+}
+
+#[tokio::test]
+async fn help_and_version_go_to_standard_output() {
+    for args in [["--help"], ["-h"], ["help"]] {
+        let output = run(&args).await;
+        assert_eq!(status(&output), 0);
+        assert!(text(&output.stdout).contains("stairgate run --config"));
+        assert!(output.stderr.is_empty());
+    }
+    for args in [["--version"], ["version"]] {
+        let output = run(&args).await;
+        assert_eq!(status(&output), 0);
+        let version = concat!("stairgate ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(text(&output.stdout).trim(), version);
+    }
+}
+
+#[tokio::test]
+async fn bad_usage_ends_with_2_and_says_what_is_wrong() {
+    for args in [&["fly"][..], &["run", "--colour"], &[]] {
+        let output = run(args).await;
+        assert_eq!(status(&output), 2, "{args:?}");
+        assert!(text(&output.stderr).contains("Usage"), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_configuration_ends_with_64_and_names_every_mistake() {
+    let folder = temp_dir();
+    let config = site(folder.path(), "[web]\nlisten = \"0.0.0.0:1\"\nport = 1\n");
+    for args in [
+        &["check-config", &config][..],
+        &["run", "--config", &config],
+        &["verify-store", "--config", &config],
+    ] {
+        let output = run(args).await;
+        assert_eq!(status(&output), 64, "{args:?}");
+        let errors = text(&output.stderr);
+        for part in ["roster.file", "web.listen", "web.port"] {
+            assert!(errors.contains(part), "{args:?}: {errors}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_good_configuration_is_summed_up_with_its_warnings() {
+    let folder = temp_dir();
+    let config = site(folder.path(), "");
+    roster(
+        folder.path(),
+        "d1,b03-u2,301,12,rented,h1,0A01\nd1,,,,,h2,0A02\n",
+    );
+    let output = run(&["check-config", &config]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+    let summary = text(&output.stdout);
+    assert!(
+        summary.contains("1 stairwell, 0 cameras, 0 doors"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("1 dwelling, 2 cards; 2 warnings"),
+        "{summary}"
+    );
+    let warnings = text(&output.stderr);
+    assert!(
+        warnings.contains("dwelling d1: 2 cardholders, its limit is 1"),
+        "{warnings}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_roster_ends_with_64_and_names_its_rows() {
+    let folder = temp_dir();
+    let config = site(folder.path(), "");
+    roster(folder.path(), "d1,nowhere,301,12,rented,h1,XYZ\n");
+    let output = run(&["check-config", &config]).await;
+    assert_eq!(status(&output), 64);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("roster.csv:2: card:"), "{errors}");
+    assert!(errors.contains("roster.csv:2: place:"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_reference_configuration_passes_its_check() {
+    let reference = in_package("deploy/gateway.toml");
+    let output = run(&["check-config", reference.to_str().unwrap()]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_made_by_its_check() {
+    let folder = temp_dir();
+    let config = site(folder.path(), "");
+    roster(folder.path(), "");
+    let output = run(&["verify-store", "--config", &config]).await;
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(text(&output.stderr).contains("there is no store"));
+    assert!(!folder.path().join("store").exists());
+}
+
+#[tokio::test]
+async fn a_sound_store_passes_its_check() {
+    use stairgate::store::{Store, StoreOptions};
+
+    let folder = temp_dir();
+    let config = site(folder.path(), "");
+    roster(folder.path(), "");
+    let supervisor = stairgate::supervise::Supervisor::new();
+    let options = StoreOptions {
+        path: folder.path().join("store"),
+    };
+    let mut registry = stairgate::telemetry::registry();
+    let store = Store::open(&options, &supervisor, &mut registry).unwrap();
+    store.close().await;
+    drop(store);
+    let output = run(&["verify-store", "--config", &config]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+    assert!(text(&output.stdout).contains("every invariant holds"));
+}
