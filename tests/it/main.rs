@@ -4,6 +4,7 @@
 //! what it needs through `harness`, and waits for levels with a bound.
 #![cfg(test)]
 
+mod chromium;
 mod deploy;
 mod frame_number;
 mod harness;

@@ -3,6 +3,7 @@
 //!
 //! Not here: anything about what the gateway should do.
 
+pub(crate) mod chromium;
 #[expect(
     dead_code,
     reason = "the end-to-end tests that start it come with the gateway"
