@@ -545,8 +545,8 @@ fn the_reference_has_every_key_and_no_other() {
     for line in REFERENCE.lines() {
         let line = line.strip_prefix("# ").unwrap_or(line);
         if line.starts_with('[') {
-            let end = line.find(']').unwrap();
-            section = line[..end].trim_start_matches('[').to_owned();
+            let name = line.split(']').next().unwrap();
+            section = name.trim_start_matches('[').to_owned();
         } else if is_toml(line) {
             let key = line.split(" = ").next().unwrap();
             listed.insert(format!("{section}.{key}"));

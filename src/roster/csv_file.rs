@@ -12,11 +12,12 @@
 //! stand in any order. Problems never quote a name or a card number.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::Display;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::RosterOptions;
+use super::problem::{Problems, RosterError};
 use crate::domain::access::CardState;
 use crate::domain::card::CardNumber;
 use crate::domain::dwelling::{Dwelling, NUMBER_CHARS_MAX, Relation, Tenure};
@@ -27,60 +28,12 @@ use crate::time::{TimeZone, WallTime};
 
 /// Largest file read: a million rows fit.
 const FILE_BYTES_MAX: u64 = 128 << 20;
-/// Problems listed, at most; the rest are only counted.
-const PROBLEMS_MAX: usize = 200;
 /// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 64;
 /// Most beds of a dormitory: what is more is a typing error.
 const BEDS_MAX: u32 = 1_000;
 /// The relation of a holder whose row says none.
 const RELATION_UNSTATED: &str = "unstated";
-
-/// One thing that is wrong in a roster file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowProblem {
-    /// The line, from 1; 0: the file as a whole.
-    pub line: u64,
-    /// The column's name; empty: the row as a whole.
-    pub column: &'static str,
-    /// What is wrong and what to do.
-    pub text: String,
-}
-
-/// Why a roster file cannot be used.
-#[derive(Debug, Clone)]
-pub struct RosterError {
-    /// The file.
-    pub file: PathBuf,
-    /// Never empty, by line; the first 200.
-    pub problems: Vec<RowProblem>,
-    /// How many more there are.
-    pub n_more: usize,
-}
-
-impl fmt::Display for RosterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (idx, problem) in self.problems.iter().enumerate() {
-            if idx > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}:", self.file.display())?;
-            if problem.line > 0 {
-                write!(f, "{}:", problem.line)?;
-            }
-            if !problem.column.is_empty() {
-                write!(f, " {}:", problem.column)?;
-            }
-            write!(f, " {}", problem.text)?;
-        }
-        if self.n_more > 0 {
-            write!(f, "\n{}: and {} more", self.file.display(), self.n_more)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for RosterError {}
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -134,35 +87,6 @@ fn read_text(file: &Path) -> std::io::Result<Vec<u8>> {
         return Err(std::io::Error::new(kind, "over 128 MiB"));
     }
     Ok(bytes)
-}
-
-#[derive(Default)]
-struct Problems(Vec<RowProblem>, usize);
-
-impl Problems {
-    fn add(&mut self, line: u64, column: &'static str, text: impl Into<String>) {
-        if self.0.len() >= PROBLEMS_MAX {
-            self.1 += 1;
-            return;
-        }
-        self.0.push(RowProblem {
-            line,
-            column,
-            text: text.into(),
-        });
-    }
-
-    fn into_result(mut self, file: &Path, rows: Rows) -> Result<Rows, RosterError> {
-        if self.0.is_empty() {
-            return Ok(rows);
-        }
-        self.0.sort();
-        Err(RosterError {
-            file: file.to_owned(),
-            problems: self.0,
-            n_more: self.1,
-        })
-    }
 }
 
 const COLUMNS: [&str; 13] = [
@@ -586,7 +510,7 @@ impl<'b> Builder<'b> {
     }
 
     /// A date, by `edge` its first moment or the first after it, or a moment with its offset.
-    fn moment<E: fmt::Display>(
+    fn moment<E: Display>(
         &mut self,
         row: &Row<'_>,
         column: &'static str,

@@ -5,6 +5,7 @@
 //! Not here: issuing and revoking.
 
 mod csv_file;
+mod problem;
 mod site_key;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
-pub use csv_file::{RosterError, RowProblem};
+pub use problem::{RosterError, RowProblem};
 pub use site_key::{SiteKeyError, open_site_key};
 
 use crate::domain::access::{AccessView, AtDoor, CardGrant, CardState};
