@@ -16,6 +16,7 @@ pub mod door;
 pub mod roster;
 pub mod mux;
 pub mod linkage;
+pub mod outbox;
 pub mod config;
 pub mod sim;
 pub mod cli;

@@ -251,6 +251,9 @@ pub struct Delivery {
     pub delivered_revision: u32,
     /// Not to be tried before: the clip hold, then the backoff.
     pub not_before: WallTime,
+    /// When the newest revision may go if an older one is taken first; set while there is one.
+    #[serde(default)]
+    pub next_revision_at: Option<WallTime>,
     /// Attempts since the last success or manual retry.
     pub n_failed: u32,
     /// Attempts ever.
