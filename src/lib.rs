@@ -15,6 +15,7 @@ pub mod camera;
 pub mod door;
 pub mod roster;
 pub mod mux;
+pub mod clip;
 pub mod linkage;
 pub mod outbox;
 pub mod config;

@@ -12,6 +12,7 @@
 //!   is marked `avc3` or `hev1`; Safari plays `hvc1` alone.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -46,6 +47,27 @@ pub struct ExportPart {
     pub gap_before_ticks: i64,
 }
 
+/// An exported file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// All its bytes.
+    pub file: Bytes,
+    /// Where its GOPs lie, in order, never empty; from the first one's first byte to the last one's last
+    /// byte they leave nothing out.
+    pub gops: Vec<ExportedGop>,
+}
+
+/// The frames from a key frame up to the next, in an exported file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedGop {
+    /// Its bytes within the file.
+    pub bytes: Range<usize>,
+    /// Its key frame's time from the first moment shown; negative when that is not shown.
+    pub at: MediaTime,
+    /// Its frames, at least 1.
+    pub n_frames: usize,
+}
+
 /// One frame in its place on the exported file's time line, which shows from 0 on.
 struct Placed<'a> {
     at: MediaTime,
@@ -60,7 +82,7 @@ struct Placed<'a> {
 /// [`MuxError::Empty`] without parts, [`MuxError::NotCovered`] when a part's samples do not begin
 /// with a key frame at or before its `show_from`, [`MuxError::TwoCodecs`]; [`MuxError::Start`],
 /// [`MuxError::Write`], [`MuxError::Finish`] and [`MuxError::Params`] when FFmpeg refuses.
-pub fn export(parts: &[ExportPart]) -> Result<Bytes, MuxError> {
+pub fn export(parts: &[ExportPart]) -> Result<Export, MuxError> {
     let first = parts.first().ok_or(MuxError::Empty)?;
     if parts
         .iter()
@@ -91,7 +113,27 @@ pub fn export(parts: &[ExportPart]) -> Result<Bytes, MuxError> {
             (placed, data)
         })
         .collect();
-    write(&first.params, entry, &frames, end)
+    let file = write(&first.params, entry, &frames, end)?;
+    // The frames are the end of the file, one after the other, since one track has nothing between.
+    let n_bytes: usize = frames.iter().map(|(_, data)| data.len()).sum();
+    let mut offset = file.len().saturating_sub(n_bytes);
+    let mut gops: Vec<ExportedGop> = Vec::new();
+    for (placed, data) in &frames {
+        let end = offset + data.len();
+        match gops.last_mut() {
+            Some(gop) if !placed.sample.is_key => {
+                gop.bytes.end = end;
+                gop.n_frames += 1;
+            }
+            _ => gops.push(ExportedGop {
+                bytes: offset..end,
+                at: placed.at,
+                n_frames: 1,
+            }),
+        }
+        offset = end;
+    }
+    Ok(Export { file, gops })
 }
 
 /// Puts the frames of all parts on one time line; also its end.

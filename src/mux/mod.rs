@@ -17,10 +17,10 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-pub use export::{ExportPart, export};
+pub use export::{Export, ExportPart, ExportedGop, export};
 pub use fragment::FragmentWriter;
 pub use picture::key_frame_jpeg;
-pub use read::{FileIndex, Fragment, read_samples, scan};
+pub use read::{FileIndex, Fragment, read_key_frame, read_samples, scan};
 pub use rtp::{PACKET_BYTES_MIN, RtpFrame, RtpMedia, packetise};
 
 use crate::error::Class;

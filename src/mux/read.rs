@@ -123,6 +123,34 @@ pub fn read_samples(
     Ok((index.params, samples))
 }
 
+/// The key frame of `path` that is on screen at `at`, or that decoding to it starts from: the last one
+/// at or before it, else the first. `None` when the file has none. Blocks.
+///
+/// # Errors
+/// Those of [`scan`].
+pub fn read_key_frame(
+    path: &Path,
+    at: MediaTime,
+) -> Result<Option<(VideoParams, Sample)>, MuxError> {
+    let source = Source::open(path)?;
+    let index = scan_source(&source)?;
+    let keys = index.slots.iter().filter(|slot| slot.is_key);
+    let Some(slot) = keys
+        .clone()
+        .rfind(|slot| slot.at <= at)
+        .or(keys.clone().next())
+    else {
+        return Ok(None);
+    };
+    let sample = Sample {
+        at: slot.at,
+        duration_ticks: slot.duration_ticks,
+        is_key: true,
+        data: Bytes::from(source.read(slot.offset..slot.offset + u64::from(slot.n_bytes))?),
+    };
+    Ok(Some((index.params, sample)))
+}
+
 /// An open file that knows its name and its length.
 struct Source<'a> {
     path: &'a Path,

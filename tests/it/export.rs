@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use stairgate::mux::{self, ExportPart, FragmentWriter, MuxError, Sample};
+use stairgate::mux::{self, Export, ExportPart, FragmentWriter, MuxError, Sample};
 use stairgate::time::MediaTime;
 
 use crate::frame_number::{duration_s, shown_frames};
@@ -97,7 +97,7 @@ fn assert_shows(path: &Path, expected: &[(i64, u32)], total_ticks: i64) {
     );
 }
 
-fn exported(footage: &Path, from: i64, to: i64) -> Result<bytes::Bytes, MuxError> {
+fn exported(footage: &Path, from: i64, to: i64) -> Result<Export, MuxError> {
     let (params, samples) = mux::read_samples(footage, MediaTime(from), MediaTime(to))?;
     mux::export(&[ExportPart {
         params,
@@ -123,7 +123,7 @@ proptest! {
         let end = written.last().unwrap().0 + shape.frame_ticks;
         let from = (from * end as f64) as i64;
         let to = from + 1 + (length * (end - from - 1) as f64) as i64;
-        fs::write(&clip, exported(&footage, from, to).unwrap()).unwrap();
+        fs::write(&clip, exported(&footage, from, to).unwrap().file).unwrap();
         assert_shows(&clip, &expected(&written, from, to), to - from);
     }
 }
@@ -153,7 +153,7 @@ fn a_gap_is_kept_in_real_time_and_the_last_frame_stays() {
         let first = part(name, 0..100, 20, 80);
         let mut second = part(name, 150..300, 150, 250);
         second.gap_before_ticks = 70 * 3_600;
-        fs::write(&clip, mux::export(&[first, second]).unwrap()).unwrap();
+        fs::write(&clip, mux::export(&[first, second]).unwrap().file).unwrap();
         let before = (0..60).map(|i| (i, 20 + i as u32));
         let after = (0..100).map(|i| (130 + i, 150 + i as u32));
         assert_shows(&clip, &in_frames(before.chain(after)), 230 * 3_600);
@@ -168,7 +168,7 @@ fn a_later_part_with_other_parameters_is_shown() {
     let second = part("video/numbered-h264-small.mp4", 0..150, 0, 120);
     let third = part("video/numbered-h264.mp4", 200..260, 200, 260);
     let parts = [first, second, third];
-    fs::write(&clip, mux::export(&parts).unwrap()).unwrap();
+    fs::write(&clip, mux::export(&parts).unwrap().file).unwrap();
     let shown = (0..70i64).map(|i| (i, 30 + i as u32));
     let shown = shown.chain((0..120).map(|i| (70 + i, 20_000 + i as u32)));
     let shown = shown.chain((0..60).map(|i| (190 + i, 200 + i as u32)));
@@ -182,7 +182,7 @@ fn frames_that_a_later_part_only_decodes_take_no_time() {
     let first = part(FIXTURES[0], 0..50, 0, 50);
     let mut second = part(FIXTURES[0], 100..150, 103, 150);
     second.gap_before_ticks = 3_600;
-    fs::write(&clip, mux::export(&[first, second]).unwrap()).unwrap();
+    fs::write(&clip, mux::export(&[first, second]).unwrap().file).unwrap();
     let start = 51 * 3_600;
     let mut shown: Vec<_> = (0..50).map(|i| (i * 3_600, i as u32)).collect();
     shown.extend((0..3).map(|i| (start - 3 + i, 100 + i as u32)));
@@ -192,10 +192,16 @@ fn frames_that_a_later_part_only_decodes_take_no_time() {
 
 #[test]
 fn an_export_is_one_file_with_its_head_in_front_and_always_the_same() {
-    let make = || mux::export(&[part(FIXTURES[1], 0..400, 60, 399)]).unwrap();
-    let file = make();
+    let make = || mux::export(&[part(FIXTURES[1], 50..400, 60, 399)]).unwrap();
+    let Export { file, gops } = make();
+    assert_eq!(gops.len(), 7);
+    assert_eq!(gops[0].at, MediaTime(-10 * 3_600));
+    assert_eq!((gops[6].n_frames, gops[6].bytes.end), (49, file.len()));
+    let (_, samples) = numbered(FIXTURES[1]);
+    let second = samples[100..150].iter().flat_map(|sample| &sample.data);
+    assert!(file[gops[1].bytes.clone()].iter().eq(second));
     assert_eq!(boxes(&file), ["ftyp", "moov", "free", "free", "mdat"]);
-    assert_eq!(file, make());
+    assert_eq!(file, make().file);
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn thirty_seconds_of_2_mbit_are_exported_within_50_ms() {
     let best = (0..5)
         .map(|_| {
             let begun = tokio::time::Instant::now();
-            let file = mux::export(&parts).unwrap();
+            let file = mux::export(&parts).unwrap().file;
             assert!(file.len() > 7_500_000);
             begun.elapsed()
         })

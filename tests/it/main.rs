@@ -11,6 +11,7 @@ mod harness;
 mod numbered;
 
 mod cli;
+mod clip;
 mod export;
 mod door;
 mod harness_works;
