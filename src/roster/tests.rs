@@ -240,3 +240,12 @@ async fn a_byte_order_mark_and_other_column_orders_are_fine() {
     let roster = Roster::load(options(Some(&file)), fixture.clock.clone()).unwrap();
     assert_eq!(numbers(&roster.cards_of(&Place::Compound)), ["0A01"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_example_roster_is_good() {
+    let clock = Clock::simulated("2026-11-22T08:00:00+08:00".parse().unwrap());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/roster.csv");
+    let roster = Roster::load(options(Some(&file)), clock).unwrap();
+    assert_eq!(roster.dwellings().len(), 3);
+    assert_eq!(roster.cards_of(&stairwell("b03-u2")).len(), 3);
+}
