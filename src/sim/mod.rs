@@ -5,4 +5,5 @@
 //! gst-rtsp-server and mosquitto; these parts are for faults, for load and for the demo.
 
 pub mod cameras;
+pub mod doors;
 pub mod media;

@@ -1,5 +1,6 @@
 //! Simulated cameras before a third party's eyes (ffmpeg), and their faults as a client feels them.
 
+mod doors;
 mod viewer;
 
 use std::process::Command;
