@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::Server;
-use super::player::{FAR, Output, Settings};
+use super::output::Output;
+use super::player::{FAR, Settings};
 use super::rtsp::{Conversation, Link, Verdict};
 
 /// Largest request taken.

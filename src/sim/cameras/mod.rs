@@ -8,8 +8,11 @@
 mod auth;
 mod connection;
 mod fault;
+mod output;
 mod player;
 mod rtsp;
+mod sent;
+mod time_line;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,15 +29,17 @@ use url::Url;
 
 use self::connection::Connection;
 use self::fault::Faults;
-use self::player::{SentLog, Settings, TimeLine};
+use self::player::Settings;
 use self::rtsp::House;
+use self::sent::SentLog;
+use self::time_line::TimeLine;
 use super::media::Film;
 use crate::supervise::{ShutdownTimeout, Supervisor};
 use crate::time::Clock;
 
 pub use self::auth::{AuthScheme, CameraLogin};
 pub use self::fault::{CameraFault, CameraFaultParseError, KeyFrames, Sdp};
-pub use self::player::SentFrame;
+pub use self::sent::SentFrame;
 
 /// Most cameras of one server: what the four digits of their paths hold.
 pub const CAMERAS_MAX: usize = 9_999;

@@ -3,19 +3,17 @@
 //! No I/O but the datagrams of [`Output::Udp`], which are handed to the system or lost. All sessions
 //! of a camera follow its one [`TimeLine`], so a client that comes back resumes in real time.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use super::fault::{Faults, KeyFrames};
+use super::output::Output;
+use super::sent::{SentFrame, SentLog};
+use super::time_line::TimeLine;
 use crate::sim::media::{Cursor, Film, RTP_HEADER_BYTES};
-use crate::time::{Clock, MediaTime, WallTime, add_ns, ns_to_ticks, signed_ns, ticks_to_ns};
+use crate::time::{Clock, MediaTime, WallTime};
 
 /// Time between two sender reports: RFC 3550 6.2 recommends 5 s.
 const REPORT_PERIOD: Duration = Duration::from_secs(5);
@@ -23,98 +21,8 @@ const REPORT_PERIOD: Duration = Duration::from_secs(5);
 const LAG_MAX: Duration = Duration::from_secs(10);
 /// Waiting for a change of settings, not for time.
 pub(super) const FAR: Duration = Duration::from_secs(3_600);
-/// Frames remembered in a camera's log of what it sent.
-const SENT_MAX: usize = 4_096;
 /// Seconds from 1900 (NTP) to 1970 (Unix), RFC 5905 figure 4.
 const NTP_UNIX_OFFSET_S: i64 = 2_208_988_800;
-
-/// A frame on its way to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentFrame {
-    /// Count of frames of this film since the camera's start.
-    pub number: u64,
-    /// The frame's index within the film: what the picture shows.
-    pub frame_idx: usize,
-    /// Which film.
-    pub film_idx: usize,
-    /// Media time since the camera's start, the same for all sessions.
-    pub at: MediaTime,
-    /// When its packets were made; they leave at once unless the client reads too slowly.
-    pub sent_at: Instant,
-    /// Packets of it that were dropped by [`super::CameraFault::Drop`].
-    pub n_dropped: u32,
-    /// Can decoding start here?
-    pub is_key: bool,
-}
-
-/// The last frames a camera sent, oldest first, whatever the session.
-#[derive(Debug, Default)]
-pub(super) struct SentLog {
-    frames: Mutex<VecDeque<SentFrame>>,
-    pub(super) n_frames: AtomicU64,
-    pub(super) n_bytes: AtomicU64,
-}
-
-impl SentLog {
-    fn push(&self, frame: SentFrame, n_bytes: usize) {
-        self.n_frames.fetch_add(1, Ordering::Relaxed);
-        let n_bytes = u64::try_from(n_bytes).unwrap_or(0);
-        self.n_bytes.fetch_add(n_bytes, Ordering::Relaxed);
-        let mut frames = self.frames.lock();
-        if frames.len() == SENT_MAX {
-            frames.pop_front();
-        }
-        frames.push_back(frame);
-    }
-
-    pub(super) fn snapshot(&self) -> Vec<SentFrame> {
-        self.frames.lock().iter().copied().collect()
-    }
-}
-
-/// A camera's media clock against ours.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeLine {
-    anchor: Instant,
-    anchor_ticks: i64,
-    rate_ppm: i32,
-}
-
-impl TimeLine {
-    /// Media time `ticks` is now, and runs as fast as ours.
-    pub(super) fn new(now: Instant, ticks: i64) -> TimeLine {
-        TimeLine {
-            anchor: now,
-            anchor_ticks: ticks,
-            rate_ppm: 0,
-        }
-    }
-
-    /// The same time line, from `now` on faster by `ppm`.
-    pub(super) fn with_rate(self, now: Instant, ppm: i32) -> TimeLine {
-        TimeLine {
-            anchor: now,
-            anchor_ticks: self.ticks_at(now),
-            rate_ppm: ppm,
-        }
-    }
-
-    pub(super) fn ticks_at(&self, now: Instant) -> i64 {
-        let ns = i128::from(signed_ns(now, self.anchor)) * self.rate() / 1_000_000;
-        let ns = i64::try_from(ns).unwrap_or(i64::MAX);
-        self.anchor_ticks.saturating_add(ns_to_ticks(ns))
-    }
-
-    pub(super) fn instant_of(&self, ticks: i64) -> Instant {
-        let ns = ticks_to_ns(ticks.saturating_sub(self.anchor_ticks));
-        let ns = i128::from(ns) * 1_000_000 / self.rate();
-        add_ns(self.anchor, i64::try_from(ns).unwrap_or(i64::MAX))
-    }
-
-    fn rate(&self) -> i128 {
-        1_000_000 + i128::from(self.rate_ppm)
-    }
-}
 
 /// All of a camera that can change while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -126,64 +34,6 @@ pub(super) struct Settings {
     pub(super) n_cuts: u64,
     /// Connections are reset until then.
     pub(super) down_until: Option<Instant>,
-}
-
-/// Where packets go.
-pub(super) enum Output<'a> {
-    /// Into the RTSP connection (RFC 2326, 10.12).
-    Interleaved {
-        /// Bytes to be written.
-        out: &'a mut Vec<u8>,
-        /// Channel of RTP.
-        rtp: u8,
-        /// Channel of RTCP.
-        rtcp: u8,
-    },
-    /// As datagrams, each handed to the system at once or lost.
-    Udp {
-        /// The server's RTP socket and the client's address.
-        rtp: (&'a UdpSocket, SocketAddr),
-        /// The server's RTCP socket and the client's address.
-        rtcp: (&'a UdpSocket, SocketAddr),
-        /// Room for one packet.
-        scratch: &'a mut Vec<u8>,
-    },
-}
-
-impl Output<'_> {
-    fn rtp(&mut self, n_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        match self {
-            Output::Interleaved { out, rtp, .. } => interleaved(out, *rtp, n_bytes, write),
-            Output::Udp { rtp, scratch, .. } => datagram(*rtp, scratch, write),
-        }
-    }
-
-    fn rtcp(&mut self, n_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        match self {
-            Output::Interleaved { out, rtcp, .. } => interleaved(out, *rtcp, n_bytes, write),
-            Output::Udp { rtcp, scratch, .. } => datagram(*rtcp, scratch, write),
-        }
-    }
-}
-
-fn interleaved(out: &mut Vec<u8>, channel: u8, n_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) {
-    // RTP packets are made for a network's MTU, so the length always fits.
-    let [high, low] = u16::try_from(n_bytes).unwrap_or(u16::MAX).to_be_bytes();
-    out.extend_from_slice(&[b'$', channel, high, low]);
-    write(out);
-}
-
-fn datagram(
-    (socket, to): (&UdpSocket, SocketAddr),
-    scratch: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
-    scratch.clear();
-    write(scratch);
-    // A full socket buffer or a client that is gone: the datagram is lost, as on a network.
-    if let Err(error) = socket.try_send_to(scratch, to) {
-        tracing::trace!(%error, "simulated datagram lost");
-    }
 }
 
 /// How a client comes to see a camera.
@@ -675,18 +525,5 @@ mod tests {
             be32(&report[16..]).wrapping_sub(player.rtp_base),
             5 * 90_000
         );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_fast_crystal_changes_the_rate_and_not_the_place() {
-        let now = Instant::now();
-        let line = TimeLine::new(now, 900);
-        let later = now + Duration::from_secs(10);
-        let fast = line.with_rate(later, 1_000);
-        assert_eq!(fast.ticks_at(later), line.ticks_at(later));
-        let end = later + Duration::from_secs(100);
-        assert_eq!(fast.ticks_at(end) - fast.ticks_at(later), 9_009_000);
-        let back = fast.instant_of(fast.ticks_at(end));
-        assert!(signed_ns(back, end).abs() < 20_000);
     }
 }
