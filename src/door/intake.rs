@@ -139,6 +139,10 @@ impl Routes {
         routes
     }
 
+    pub(super) fn doors(&self) -> impl Iterator<Item = &DoorId> {
+        self.doors.iter()
+    }
+
     pub(super) fn shared_topics(&self) -> impl Iterator<Item = &String> {
         self.shared.keys()
     }
@@ -208,17 +212,6 @@ impl Intake {
                     payload_bytes: u64::try_from(message.payload_bytes).unwrap_or(u64::MAX),
                 }))
             }
-        }
-    }
-
-    /// That `door` went away without saying so: its last will.
-    pub(super) fn door_of_status(&self, topic: &str) -> Option<DoorId> {
-        match self.topics.read(topic) {
-            Topic::Door {
-                door,
-                leaf: Leaf::Status,
-            } => Some(door),
-            _ => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod client;
 pub mod decode;
 mod desk;
 pub mod device;
+mod embedded;
 mod event;
 pub mod fuzz;
 mod intake;
@@ -41,11 +42,13 @@ use crate::time::Clock;
 
 use client::{Client, Context};
 use desk::Desk;
+use embedded::Embedded;
 use intake::Intake;
 use metrics::Metrics;
 use status::StatusBook;
 use topics::Topics;
 
+pub use embedded::{CredentialError, EmbeddedError};
 pub use event::{Ack, CardList, DoorEvent};
 pub use options::{
     Broker, Dialect, DoorCredential, DoorOptions, DoorsOptions, ESP_RFID_TOPIC, EmbeddedBroker,
@@ -70,9 +73,9 @@ pub enum DoorError {
     /// The session at the broker needs a name.
     #[error("mqtt.client_id is empty, and the broker keeps our messages under it")]
     ClientId,
-    /// The embedded endpoint comes with the next change.
-    #[error("mqtt.url = \"embedded\" is not built yet")]
-    Embedded,
+    /// The embedded endpoint does not start.
+    #[error("start the embedded MQTT endpoint")]
+    Embedded(#[source] EmbeddedError),
     /// No broker could be trusted.
     #[error("set up TLS for mqtts://")]
     Tls(#[source] TlsError),
@@ -94,6 +97,7 @@ struct Shared {
 #[derive(Debug)]
 enum Carrier {
     Client(Client),
+    Embedded(Embedded),
 }
 
 impl Doors {
@@ -121,7 +125,10 @@ impl Doors {
                 let client = Client::start(broker, context.clone(), events, health, &group);
                 Carrier::Client(client.map_err(DoorError::Tls)?)
             }
-            Broker::Embedded(_) => return Err(DoorError::Embedded),
+            Broker::Embedded(broker) => {
+                let endpoint = Embedded::start(&broker, context.clone(), events, health, &group);
+                Carrier::Embedded(endpoint.map_err(DoorError::Embedded)?)
+            }
         };
         let doors = Doors {
             shared: Arc::new(Shared {
@@ -169,7 +176,7 @@ impl Doors {
         info!(n_doors = doors.len(), new_topics, "doors reloaded");
         match &self.shared.carrier {
             Carrier::Client(client) if new_topics => client.renew(),
-            Carrier::Client(_) => {}
+            Carrier::Client(_) | Carrier::Embedded(_) => {}
         }
     }
 
@@ -188,6 +195,7 @@ impl Doors {
         self.stop_intake();
         let connected = match &self.shared.carrier {
             Carrier::Client(client) => client.is_connected(),
+            Carrier::Embedded(_) => true,
         };
         if connected {
             context.desk.put_online(false);
@@ -199,6 +207,12 @@ impl Doors {
                 warn!("the last messages to the doors were not taken");
             }
         }
+        if let Carrier::Embedded(endpoint) = &self.shared.carrier {
+            let ended = tokio::time::timeout(END_TIMEOUT, endpoint.ended());
+            if ended.await.is_err() {
+                warn!("the embedded MQTT endpoint does not end");
+            }
+        }
         if self.shared.group.shutdown(END_TIMEOUT).await.is_err() {
             warn!("the tasks of the doors do not end");
         }
@@ -208,6 +222,7 @@ impl Doors {
     pub fn listen_addr(&self) -> Option<SocketAddr> {
         match &self.shared.carrier {
             Carrier::Client(_) => None,
+            Carrier::Embedded(endpoint) => Some(endpoint.addr()),
         }
     }
 }

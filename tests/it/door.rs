@@ -1,5 +1,6 @@
 //! Doors through real carriers: mosquitto and the embedded endpoint.
 
+mod embedded;
 mod external;
 
 use std::collections::BTreeSet;
