@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::domain::id::CameraId;
 use crate::error::Class;
 
 /// What was asked of the camera when it failed.
@@ -173,16 +172,17 @@ impl SessionError {
         )
     }
 
-    /// What is wrong and what to do about it; never holds a password.
-    pub fn advice(&self, camera: &CameraId, has_credentials: bool) -> String {
+    /// What is wrong and what to do about it; `whose` is such as "camera b03-u2-in". Never holds a
+    /// password.
+    pub fn advice(&self, whose: &str, has_credentials: bool) -> String {
         match self {
-            SessionError::Url => format!("url of camera {camera} has no host: correct it"),
+            SessionError::Url => format!("url of {whose} has no host: correct it"),
             SessionError::Lookup { host, .. } => {
-                format!("the name {host} has no address: check url of camera {camera}, or the DNS")
+                format!("the name {host} has no address: check url of {whose}, or the DNS")
             }
             SessionError::Connect { peer, source } => match source.kind() {
                 std::io::ErrorKind::ConnectionRefused => format!(
-                    "nothing listens at {peer}: check the port in url of camera {camera}, and that RTSP is switched on in it"
+                    "nothing listens at {peer}: check the port in url of {whose}, and that RTSP is switched on in it"
                 ),
                 _ => format!("{peer} cannot be reached: check power, cable and address ({source})"),
             },
@@ -193,10 +193,10 @@ impl SessionError {
                 "{peer} takes connections but does not answer RTSP: check the port, or restart the camera"
             ),
             SessionError::Rtsp { stage, source } => {
-                rtsp_advice(*stage, source, camera, has_credentials)
+                rtsp_advice(*stage, source, whose, has_credentials)
             }
             SessionError::NoVideo => {
-                format!("the camera offers no video there: check the path in url of camera {camera}")
+                format!("the camera offers no video there: check the path in url of {whose}")
             }
             SessionError::Codec { encoding } => {
                 format!("the camera sends {encoding}: set it to H.264 or H.265")
@@ -227,24 +227,19 @@ pub(super) fn no_key_frame_advice(since: Duration) -> String {
     )
 }
 
-fn rtsp_advice(
-    stage: Stage,
-    source: &RtspError,
-    camera: &CameraId,
-    has_credentials: bool,
-) -> String {
+fn rtsp_advice(stage: Stage, source: &RtspError, whose: &str, has_credentials: bool) -> String {
     match source.status() {
         Some(status @ (401 | 403)) if has_credentials => format!(
-            "the camera refuses the log-in ({status}): check username and password_file of camera {camera}"
+            "the camera refuses the log-in ({status}): check username and password_file of {whose}"
         ),
         Some(status @ (401 | 403)) => format!(
-            "the camera asks for a log-in ({status}): set username and password_file of camera {camera}"
+            "the camera asks for a log-in ({status}): set username and password_file of {whose}"
         ),
-        Some(404) => format!(
-            "the camera has no stream at this path (404): check the path in url of camera {camera}"
-        ),
+        Some(404) => {
+            format!("the camera has no stream at this path (404): check the path in url of {whose}")
+        }
         Some(461) => {
-            format!("the camera refuses this transport (461): change transport of camera {camera}")
+            format!("the camera refuses this transport (461): change transport of {whose}")
         }
         Some(453) => "the camera has no room for another viewer (453): close others".to_owned(),
         Some(200..=299) if stage == Stage::Describe => {
@@ -279,10 +274,10 @@ mod tests {
 
     #[test]
     fn advice_names_the_key_to_change() {
-        let camera = CameraId::new("b03-u2-in").unwrap();
-        insta::assert_snapshot!(rtsp(Stage::Describe, 401).advice(&camera, true), @"the camera refuses the log-in (401): check username and password_file of camera b03-u2-in");
-        insta::assert_snapshot!(rtsp(Stage::Describe, 401).advice(&camera, false), @"the camera asks for a log-in (401): set username and password_file of camera b03-u2-in");
-        insta::assert_snapshot!(rtsp(Stage::Describe, 404).advice(&camera, true), @"the camera has no stream at this path (404): check the path in url of camera b03-u2-in");
+        let whose = "camera b03-u2-in";
+        insta::assert_snapshot!(rtsp(Stage::Describe, 401).advice(whose, true), @"the camera refuses the log-in (401): check username and password_file of camera b03-u2-in");
+        insta::assert_snapshot!(rtsp(Stage::Describe, 401).advice(whose, false), @"the camera asks for a log-in (401): set username and password_file of camera b03-u2-in");
+        insta::assert_snapshot!(rtsp(Stage::Describe, 404).advice(whose, true), @"the camera has no stream at this path (404): check the path in url of camera b03-u2-in");
     }
 
     #[test]

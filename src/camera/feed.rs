@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::frame::Frame;
 use super::ring::{GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
-use super::status::{CameraStatus, Facts};
+use super::status::{Arrival, CameraStatus, Facts};
 use crate::domain::id::CameraId;
 
 /// What changed in a ring; sent after each drained batch, and when the camera comes or goes.
@@ -77,10 +77,6 @@ impl fmt::Debug for FeedWriter {
 
 impl Feed {
     /// An empty ring for `camera`: the reader's side, to be cloned, and the writer's.
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "a feed without its writer would be of no use"
-    )]
     pub fn new(camera: CameraId, options: RingOptions) -> (Feed, FeedWriter) {
         let shared = Arc::new(Shared {
             camera,
@@ -160,9 +156,9 @@ impl Drop for Watching {
 impl FeedWriter {
     /// Takes the camera's next frame. Readers are told at the next [`FeedWriter::flush`].
     pub fn push(&mut self, frame: Frame) -> Pushed {
-        // The facts need the frame's sizes and times only; the clone shares its bytes.
-        let pushed = self.shared.ring.lock().push(frame.clone());
-        self.shared.facts.lock().frame_came(&frame, pushed);
+        let arrival = Arrival::of(&frame);
+        let pushed = self.shared.ring.lock().push(frame);
+        self.shared.facts.lock().frame_came(arrival, pushed);
         pushed
     }
 

@@ -107,7 +107,7 @@ impl Life {
             .budget
             .dial(&self.source.url, reconnect.is_slow())
             .await?;
-        let session = Session::dial(&self.source, hangup).await?;
+        let session = Session::dial(&self.source, hangup, reconnect.is_slow()).await?;
         drop(permit);
         self.feed
             .with_facts(|facts| facts.session_began(Instant::now()));
@@ -118,7 +118,8 @@ impl Life {
     }
 
     fn note_trouble(&self, err: &SessionError) -> String {
-        let reason = err.advice(self.feed.camera(), self.source.username.is_some());
+        let whose = format!("camera {}", self.feed.camera());
+        let reason = err.advice(&whose, self.source.username.is_some());
         self.feed.with_facts(|facts| {
             facts.trouble = Some(Trouble {
                 reason: reason.clone(),

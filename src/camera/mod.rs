@@ -14,6 +14,7 @@ mod session;
 mod life;
 mod metrics;
 mod set;
+mod probe;
 
 pub use dial::DIALS_MAX;
 pub use error::{PEER_TEXT_CHARS_MAX, RtspError, SessionError, Stage};
@@ -21,6 +22,7 @@ pub use feed::{Feed, FeedWriter, RingTick, Watching};
 pub use frame::{Codec, Frame, Run, VideoParams};
 pub use life::SILENCE_MAX;
 pub use options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions, Transport};
+pub use probe::{Probe, probe};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
 pub use set::{Cameras, CamerasChanged, EVENTS_MAX};
 pub use status::CameraStatus;

@@ -23,8 +23,12 @@ use super::options::{CameraOptions, Transport};
 use crate::domain::secret::Secret;
 use crate::time::WallTime;
 
-/// Longest time from DESCRIBE to the answer to PLAY.
-const DIAL_WITHIN: Duration = Duration::from_secs(10);
+/// Longest time from DESCRIBE to the answer to PLAY, for a camera of which nothing bad is known.
+const DIAL_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same for a camera that did not make it in that time: it may only be slow, and now it has a
+/// lane of its own to be slow in.
+const DIAL_WITHIN_SLOW: Duration = Duration::from_secs(15);
 
 /// How long a dial may hold its permit for the first frame; a frame a second is the slowest sensible.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(3);
@@ -116,19 +120,26 @@ impl Hangup {
 }
 
 impl Session {
-    /// Asks for the stream and waits for its first frame. Dropping the session sends TEARDOWN, which
-    /// `hangup` waits for.
+    /// Asks for the stream and waits for its first frame; longer when the camera `is_slow`. Dropping
+    /// the session sends TEARDOWN, which `hangup` waits for.
     ///
     /// # Errors
     /// Any [`SessionError`] but those of the knock.
-    pub(super) async fn dial(source: &Source, hangup: &Hangup) -> Result<Session, SessionError> {
-        let mut session = match timeout(DIAL_WITHIN, Session::open(source, hangup)).await {
+    pub(super) async fn dial(
+        source: &Source,
+        hangup: &Hangup,
+        is_slow: bool,
+    ) -> Result<Session, SessionError> {
+        let within = if is_slow {
+            DIAL_WITHIN_SLOW
+        } else {
+            DIAL_WITHIN
+        };
+        let mut session = match timeout(within, Session::open(source, hangup)).await {
             Ok(opened) => opened?,
             Err(_) => {
-                return Err(SessionError::Mute {
-                    peer: peer_name(&source.url),
-                    within: DIAL_WITHIN,
-                });
+                let peer = peer_name(&source.url);
+                return Err(SessionError::Mute { peer, within });
             }
         };
         if let Ok(first) = timeout(FIRST_FRAME_WITHIN, session.next()).await {

@@ -83,6 +83,28 @@ pub(super) struct Facts {
     clock_offsets: VecDeque<i64>,
 }
 
+/// What the facts need of a frame that goes into the ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    is_key: bool,
+    media: MediaTime,
+    arrived: Instant,
+    bytes: u64,
+    n_lost: u32,
+}
+
+impl Arrival {
+    pub(super) fn of(frame: &Frame) -> Arrival {
+        Arrival {
+            is_key: frame.is_key,
+            media: frame.media,
+            arrived: frame.arrived,
+            bytes: u64::try_from(frame.data.len()).unwrap_or(u64::MAX),
+            n_lost: frame.n_lost,
+        }
+    }
+}
+
 /// What keeps a camera from streaming.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -120,8 +142,8 @@ impl Dropped {
 }
 
 impl Facts {
-    pub(super) fn frame_came(&mut self, frame: &Frame, pushed: Pushed) {
-        self.bytes += u64::try_from(frame.data.len()).unwrap_or(u64::MAX);
+    pub(super) fn frame_came(&mut self, frame: Arrival, pushed: Pushed) {
+        self.bytes += frame.bytes;
         self.lost_packets += u64::from(frame.n_lost);
         match pushed {
             Pushed::Kept => {}

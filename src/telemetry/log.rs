@@ -15,6 +15,10 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged unless said otherwise. retina warns with what cameras sent, raw and over many
+/// lines, which could forge lines of ours; what matters of it is in our own.
+const DEFAULT_FILTER: &str = "warn,retina=error,stairgate=info";
+
 /// What is logged and how.
 #[derive(Clone, Debug, Default)]
 pub struct LogOptions {
@@ -56,7 +60,7 @@ pub fn init_logs(options: &LogOptions) -> Result<(), LogFilterError> {
         .filter
         .clone()
         .or_else(|| std::env::var("STAIRGATE_LOG").ok())
-        .unwrap_or_else(|| "warn,stairgate=info".to_owned());
+        .unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     let env_filter = read_filter(&filter)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(env_filter);

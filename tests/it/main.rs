@@ -14,6 +14,7 @@ mod cli;
 mod clip;
 mod export;
 mod door;
+mod camera;
 mod harness_works;
 mod sim;
 mod tidy;
