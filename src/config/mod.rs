@@ -38,6 +38,7 @@ use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
 use crate::linkage::envelope::Include;
 use crate::linkage::webhook::WebhookOptions;
+use crate::outbox::FloodOptions;
 use crate::telemetry::LogOptions;
 use crate::time::TimeZone;
 use report::{Environment, Parts, Report, Spot};
@@ -150,11 +151,13 @@ pub struct WebRules {
     pub public_url: Option<Url>,
 }
 
-/// How long deliveries are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How long deliveries are tried, and when alerts are counted together.
+#[derive(Clone, Debug)]
 pub struct OutboxRules {
     /// Given up after so long without success.
     pub give_up_after: Duration,
+    /// When alerts of one door and kind are counted together.
+    pub flood: FloodOptions,
 }
 
 /// A user name with its password.

@@ -8,6 +8,7 @@ use super::site::listen_address;
 use super::values::{UrlRule, existing_file, is_loopback, login, read_url};
 use super::{Login, Mqtt};
 use crate::domain::id::{CompoundId, DoorId};
+use crate::door::topics::Topics;
 use crate::door::{Broker, DoorCredential, EmbeddedBroker, ExternalBroker, TlsOptions};
 
 /// Longest prefix and longest topic taken, in bytes; MQTT allows 65,535.
@@ -26,7 +27,7 @@ pub(super) fn read(
     doors: &[FoundDoor],
 ) -> Mqtt {
     let mut section = top.section("mqtt");
-    let topic_prefix = topic_prefix(&mut section);
+    let topic_prefix = topic_prefix(&mut section, compound);
     let url = section.text("url");
     let client_id = client_id(&mut section, compound);
     let own_login = login(&mut section);
@@ -62,12 +63,16 @@ pub(super) fn read(
     }
 }
 
-fn topic_prefix(section: &mut Section<'_>) -> String {
+fn topic_prefix(section: &mut Section<'_>, compound: Option<&CompoundId>) -> String {
     let Some(text) = section.text("topic_prefix") else {
         return "stairgate".to_owned();
     };
     if let Err(what) = check_topic(&text.value) {
         section.report.problem(&text.spot, what);
+    } else if let Some(compound) = compound
+        && let Err(err) = Topics::new(&text.value, compound)
+    {
+        section.report.problem(&text.spot, err.to_string());
     }
     text.value
 }

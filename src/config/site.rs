@@ -13,6 +13,7 @@ use crate::domain::access::AtDoor;
 use crate::domain::clip::ClipLength;
 use crate::domain::dwelling::{AppliesTo, LimitPolicy, Relation};
 use crate::domain::limit::FloorArea;
+use crate::outbox::FloodOptions;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::time::TimeZone;
 
@@ -316,8 +317,17 @@ pub(super) fn listen_address(section: &mut Section<'_>, default: SocketAddr) -> 
 pub(super) fn outbox(top: &mut Section<'_>) -> OutboxRules {
     let mut section = top.section("outbox");
     let give_up_after_h = section.number("give_up_after_h", 1..=720, 72);
+    let default = FloodOptions::default();
+    let n_max = section.number("flood_n_max", 1..=1_000, u64::from(default.n_max));
+    let window_s = section.number("flood_window_s", 1..=3_600, default.window.as_secs());
+    let span_h = section.number("flood_span_h", 1..=24, default.span_max.as_secs() / 3_600);
     section.finish();
     OutboxRules {
         give_up_after: Duration::from_secs(give_up_after_h * 3_600),
+        flood: FloodOptions {
+            n_max: u32::try_from(n_max).expect("at most 1000"),
+            window: Duration::from_secs(window_s),
+            span_max: Duration::from_secs(span_h * 3_600),
+        },
     }
 }
