@@ -101,4 +101,6 @@ pub enum CameraEventKind {
         /// Camera's time less ours, in milliseconds.
         offset_ms: i64,
     },
+    /// Its clock agrees with ours: told once after a skew, and once after the start.
+    ClockInStep,
 }

@@ -77,8 +77,9 @@ struct Slot {
     hail: Arc<Notify>,
     health: Health,
     began: Instant,
-    told_offline: bool,
-    told_skew: bool,
+    /// What was told last; `None` at first, so that what an earlier process told is put right.
+    told_offline: Option<bool>,
+    told_skew: Option<bool>,
 }
 
 impl Cameras {
@@ -251,7 +252,7 @@ impl Slots {
         });
         let (health, told_offline, told_skew) = match before {
             Some(slot) => (slot.health, slot.told_offline, slot.told_skew),
-            None => (self.board.component(format!("camera/{id}")), false, false),
+            None => (self.board.component(format!("camera/{id}")), None, None),
         };
         Slot {
             options,
@@ -288,18 +289,29 @@ impl Slots {
             };
             let away = now.saturating_duration_since(key_at.unwrap_or(slot.began));
             let is_offline = away > self.options.offline_after + gop.unwrap_or_default();
-            if is_offline && !slot.told_offline {
-                slot.told_offline = tell(CameraEventKind::Offline { reason });
-            } else if state == State::Ok && !is_offline && slot.told_offline {
-                slot.told_offline = !tell(CameraEventKind::Online);
+            if is_offline && slot.told_offline != Some(true) {
+                if tell(CameraEventKind::Offline { reason }) {
+                    slot.told_offline = Some(true);
+                }
+            } else if state == State::Ok
+                && !is_offline
+                && slot.told_offline != Some(false)
+                && tell(CameraEventKind::Online)
+            {
+                slot.told_offline = Some(false);
             }
             let Some(offset_ns) = offset_ns else { continue };
             let skew = Duration::from_nanos(offset_ns.unsigned_abs());
-            if skew > self.options.clock_skew_max && !slot.told_skew {
+            if skew > self.options.clock_skew_max && slot.told_skew != Some(true) {
                 let offset_ms = offset_ns / 1_000_000;
-                slot.told_skew = tell(CameraEventKind::ClockSkew { offset_ms });
-            } else if skew < self.options.clock_skew_max / 2 {
-                slot.told_skew = false;
+                if tell(CameraEventKind::ClockSkew { offset_ms }) {
+                    slot.told_skew = Some(true);
+                }
+            } else if skew < self.options.clock_skew_max / 2
+                && slot.told_skew != Some(false)
+                && tell(CameraEventKind::ClockInStep)
+            {
+                slot.told_skew = Some(false);
             }
         }
     }

@@ -28,6 +28,8 @@ use url::Url;
 pub use report::{ConfigErrors, Problem};
 
 use crate::camera::{CameraOptions, CamerasOptions};
+pub use crate::footage::FreeSpaceFloor;
+
 use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipLength;
@@ -122,15 +124,6 @@ pub struct FootageRules {
     pub retention: Duration,
     /// What stays free on the disk.
     pub free_space_floor: FreeSpaceFloor,
-}
-
-/// What stays free on the disk: below it the oldest footage is deleted early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FreeSpaceFloor {
-    /// Of the whole file system, 1 to 50 %.
-    Percent(u8),
-    /// In bytes.
-    Bytes(u64),
 }
 
 /// `[mqtt]`, checked.

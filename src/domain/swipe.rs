@@ -98,8 +98,9 @@ pub struct Swipe {
     pub received_at: WallTime,
     /// Our monotonic clock at arrival: what the clip's window is placed on.
     pub arrived: Instant,
-    /// The broker kept this message for us (MQTT retain flag), so it may be old.
-    pub retained: bool,
+    /// The message may be old: the broker kept it for us (MQTT retain flag), or it came so soon after
+    /// the link to the broker or to the door was made anew that it may be part of a backlog.
+    pub may_have_waited: bool,
 }
 
 impl Swipe {

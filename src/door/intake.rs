@@ -281,9 +281,9 @@ impl Intake {
         let received_at = arrival.received_at;
         match report {
             Report::Swipe(parts) => {
-                let swipe = parts.arrived(door, arrival);
+                let mut swipe = parts.arrived(door, arrival);
                 self.metrics.swipe(swipe.door.as_str(), "decoded");
-                self.book.swiped(&swipe);
+                swipe.may_have_waited = !self.book.swiped(&swipe);
                 Some(Heard::Swipe(swipe))
             }
             Report::State { state, at } => {

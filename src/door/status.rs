@@ -91,15 +91,19 @@ impl StatusBook {
         }
     }
 
-    pub(super) fn swiped(&self, swipe: &Swipe) {
+    /// Takes in that a swipe came; returns whether it is live: neither retained nor, as far as can be
+    /// told, part of a backlog.
+    pub(super) fn swiped(&self, swipe: &Swipe) -> bool {
+        let mut is_live = !swipe.may_have_waited;
         self.change(&swipe.door, |line| {
             line.heard(swipe.received_at);
             line.status.last_swipe = Some(swipe.received_at);
-            let live = !swipe.retained && swipe.arrived >= line.live_from;
-            if let (true, Some(controller_at)) = (live, swipe.controller_at) {
+            is_live &= swipe.arrived >= line.live_from;
+            if let (true, Some(controller_at)) = (is_live, swipe.controller_at) {
                 line.sample(controller_at.ns_since(swipe.received_at));
             }
         });
+        is_live
     }
 
     pub(super) fn stated(&self, door: &DoorId, state: DoorState, received_at: WallTime) {
@@ -219,7 +223,7 @@ mod tests {
             controller_at: Some(WallTime::from_unix_ms(controller_ms)),
             received_at: WallTime::from_unix_ms(received_ms),
             arrived: Instant::now(),
-            retained: false,
+            may_have_waited: false,
         }
     }
 

@@ -118,6 +118,8 @@ pub mod tables {
     /// Swipes seen, by entry id, with their arrival: the dedup key. It outlives its entry, so that
     /// a replayed swipe makes no second one.
     pub const SEEN: Table<EntryId, WallTime> = Table::new(15, "seen");
+    /// Dedup keys whose entry is past its retention, by arrival.
+    pub const SEEN_ALONE: Table<(WallTime, EntryId), ()> = Table::new(17, "seen-alone");
     /// Messages that could not be read, oldest first; bounded, newest kept.
     pub const REJECTS: Table<(WallTime, u64), Reject> = Table::new(16, "rejects");
 
@@ -138,7 +140,7 @@ pub mod tables {
     /// Alerts by entry.
     pub const ALERTS_BY_ENTRY: Table<(EntryId, AlertId), ()> = Table::new(32, "alerts-by-entry");
     /// The conditions that stand, by `<kind>/<subject>`, with the alert each raised.
-    pub const CONDITIONS: Table<String, AlertId> = Table::new(36, "conditions");
+    pub const CONDITIONS: Table<String, AlertId> = Table::new(39, "conditions");
     /// One row for each alert and linkage.
     pub const DELIVERIES: Table<(AlertId, LinkageId), Delivery> = Table::new(33, "deliveries");
     /// The deliveries still to be made of each linkage, oldest alert first: exactly those whose
@@ -154,4 +156,25 @@ pub mod tables {
     pub const COUNTED: Table<AlertId, Counted> = Table::new(37, "counted");
     /// Newest alerts by door (or camera) and kind.
     pub const FLOODS: Table<(String, String), Flood> = Table::new(38, "floods");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_tables_share_a_prefix_or_a_name() {
+        let source = include_str!("table.rs");
+        let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+        let made: Vec<(&str, &str)> = code
+            .split("Table::new(")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next()?.split_once(','))
+            .filter(|(prefix, _)| prefix.parse::<u8>().is_ok())
+            .collect();
+        let prefixes: BTreeSet<&str> = made.iter().map(|(prefix, _)| *prefix).collect();
+        let names: BTreeSet<&str> = made.iter().map(|(_, name)| name.trim()).collect();
+        assert!(made.len() > 20, "the tables are found in the source");
+        assert_eq!((prefixes.len(), names.len()), (made.len(), made.len()));
+    }
 }

@@ -58,7 +58,7 @@ impl SwipeParts {
             controller_at: self.controller_at,
             received_at: arrival.received_at,
             arrived: arrival.arrived,
-            retained: arrival.retained,
+            may_have_waited: arrival.retained,
         }
     }
 }

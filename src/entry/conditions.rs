@@ -1,0 +1,328 @@
+//! Alerts on the state of things: a forced door, a camera that is away, a disk that fills up.
+//!
+//! A condition raises one alert when it begins, however often it is reported, and the alert is
+//! revised when it ends. Which conditions stand is in the store, so a restart neither repeats nor
+//! forgets one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::camera::{CameraEvent, CameraEventKind};
+use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::id::{AlertId, CameraId, DoorId, LinkageId};
+use crate::domain::place::{Door, Place};
+use crate::domain::swipe::{DoorState, Reject};
+use crate::door::DoorEvent;
+use crate::footage::FootageEvent;
+use crate::outbox::{self, Change, Outbox, OutboxEvent};
+use crate::store::{Store, StoreError, Txn, tables};
+use crate::time::{Clock, WallTime};
+
+/// Unreadable messages kept, at most; the newest stay.
+const REJECTS_MAX: u64 = 1_000;
+/// Unreadable messages of one door within this long make one alert.
+const REJECTS_ALERT_PERIOD_S: i64 = 3_600;
+
+/// What a condition is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A door.
+    Door(DoorId),
+    /// A camera.
+    Camera(CameraId),
+    /// A receiver of alerts.
+    Linkage(LinkageId),
+    /// The footage disk.
+    Disk,
+}
+
+/// Raises and ends alerts on conditions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    /// Where they are kept.
+    pub store: Store,
+    /// Who sends them.
+    pub outbox: Outbox,
+    /// The time.
+    pub clock: Clock,
+    /// Every door by id.
+    pub doors: Arc<BTreeMap<DoorId, Door>>,
+    /// Where every camera is.
+    pub cameras: Arc<BTreeMap<CameraId, Place>>,
+}
+
+impl Conditions {
+    /// Takes in what a door said besides swipes; acknowledged when it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the message stays unacknowledged and comes again.
+    pub async fn take_door_event(&self, event: DoorEvent) -> Result<(), StoreError> {
+        match event {
+            // The pipeline keeps swipes to itself.
+            DoorEvent::Swipe { .. } => Ok(()),
+            DoorEvent::State {
+                door,
+                state,
+                at,
+                ack,
+            } => {
+                self.door_state(door, state, at).await?;
+                ack.done();
+                Ok(())
+            }
+            DoorEvent::Status {
+                door, online, ack, ..
+            } => {
+                let subject = Subject::Door(door);
+                if online {
+                    self.end(AlertKind::DoorOffline, subject).await?;
+                } else {
+                    self.begin(AlertKind::DoorOffline, subject, String::new())
+                        .await?;
+                }
+                ack.done();
+                Ok(())
+            }
+            DoorEvent::Reject { reject, ack } => {
+                self.reject(reject).await?;
+                ack.done();
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes in that a camera went away, came back or has a wrong clock.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the transaction.
+    pub async fn take_camera_event(&self, event: CameraEvent) -> Result<(), StoreError> {
+        let subject = Subject::Camera(event.camera);
+        match event.kind {
+            CameraEventKind::Offline { reason } => {
+                self.begin(AlertKind::CameraOffline, subject, reason).await
+            }
+            CameraEventKind::Online => self.end(AlertKind::CameraOffline, subject).await,
+            CameraEventKind::ClockSkew { offset_ms } => {
+                self.begin(AlertKind::ClockSkew, subject, format!("{offset_ms} ms"))
+                    .await
+            }
+            CameraEventKind::ClockInStep => self.end(AlertKind::ClockSkew, subject).await,
+        }
+    }
+
+    /// Takes in what the footage disk said.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the transaction.
+    pub async fn take_footage_event(&self, event: FootageEvent) -> Result<(), StoreError> {
+        match event {
+            FootageEvent::DiskLow { free_bytes } => {
+                let detail = format!("{} MB free", free_bytes / 1_000_000);
+                self.begin(AlertKind::DiskLow, Subject::Disk, detail).await
+            }
+            FootageEvent::DiskGone => {
+                self.begin(
+                    AlertKind::DiskLow,
+                    Subject::Disk,
+                    "footage disk is away".to_owned(),
+                )
+                .await
+            }
+            FootageEvent::EarlyDeletion { n_files, bytes } => {
+                let mb = bytes / 1_000_000;
+                let detail = format!("{n_files} files ({mb} MB) deleted before their time");
+                self.begin(AlertKind::DiskLow, Subject::Disk, detail).await
+            }
+            FootageEvent::DiskFine | FootageEvent::DiskBack => {
+                self.end(AlertKind::DiskLow, Subject::Disk).await
+            }
+        }
+    }
+
+    /// Takes in that a receiver of alerts went away or came back; tells the others.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the transaction.
+    pub async fn take_outbox_event(&self, event: OutboxEvent) -> Result<(), StoreError> {
+        match event {
+            OutboxEvent::LinkageDown { linkage, reason } => {
+                self.begin(AlertKind::LinkageDown, Subject::Linkage(linkage), reason)
+                    .await
+            }
+            OutboxEvent::LinkageUp { linkage } => {
+                self.end(AlertKind::LinkageDown, Subject::Linkage(linkage))
+                    .await
+            }
+        }
+    }
+
+    async fn door_state(
+        &self,
+        door: DoorId,
+        state: DoorState,
+        _at: WallTime,
+    ) -> Result<(), StoreError> {
+        let subject = Subject::Door(door);
+        match state {
+            DoorState::Forced => {
+                self.begin(AlertKind::DoorForced, subject, String::new())
+                    .await
+            }
+            DoorState::Held => {
+                self.begin(AlertKind::DoorHeld, subject, String::new())
+                    .await
+            }
+            DoorState::Tamper => self.begin(AlertKind::Tamper, subject, String::new()).await,
+            DoorState::Closed => {
+                self.end(AlertKind::DoorForced, subject.clone()).await?;
+                self.end(AlertKind::DoorHeld, subject.clone()).await?;
+                self.end(AlertKind::Tamper, subject).await
+            }
+            DoorState::Open => self.end(AlertKind::Tamper, subject).await,
+        }
+    }
+
+    async fn begin(
+        &self,
+        kind: AlertKind,
+        subject: Subject,
+        detail: String,
+    ) -> Result<(), StoreError> {
+        let key = condition_key(kind, &subject);
+        let alert = self.alert(kind, Some(&subject), detail);
+        let standing = self.outbox.raise_policy();
+        let policy = match &subject {
+            // A receiver that is down is not told of it; the others are.
+            Subject::Linkage(linkage) => Arc::new(standing.without(linkage)),
+            Subject::Door(_) | Subject::Camera(_) | Subject::Disk => standing,
+        };
+        let begun = self
+            .store
+            .write(move |txn| {
+                if txn.contains(tables::CONDITIONS, &key)? {
+                    return Ok(false);
+                }
+                txn.put(tables::CONDITIONS, &key, &alert.id)?;
+                outbox::raise(txn, &alert, &policy, false, alert.raised_at)?;
+                Ok(true)
+            })
+            .await?;
+        if begun {
+            info!(kind = kind.as_str(), ?subject, "condition began");
+            self.outbox.wake();
+        }
+        Ok(())
+    }
+
+    async fn end(&self, kind: AlertKind, subject: Subject) -> Result<(), StoreError> {
+        let key = condition_key(kind, &subject);
+        if self.store.get(tables::CONDITIONS, &key)?.is_none() {
+            // The usual case, without a write: most doors close without having been forced.
+            return Ok(());
+        }
+        let now = self.clock.now();
+        self.store
+            .write(move |txn| {
+                if let Some(alert) = txn.get(tables::CONDITIONS, &key)? {
+                    txn.delete(tables::CONDITIONS, &key);
+                    outbox::revise(txn, alert, Change::Ended { at: now }, now)?;
+                }
+                Ok(())
+            })
+            .await?;
+        info!(kind = kind.as_str(), ?subject, "condition ended");
+        self.outbox.wake();
+        Ok(())
+    }
+
+    fn alert(&self, kind: AlertKind, subject: Option<&Subject>, detail: String) -> Alert {
+        let now = self.clock.now();
+        let (door, camera, place) = match subject {
+            Some(Subject::Door(id)) => (
+                Some(id.clone()),
+                None,
+                self.doors.get(id).map(|door| door.place.clone()),
+            ),
+            Some(Subject::Camera(id)) => (None, Some(id.clone()), self.cameras.get(id).cloned()),
+            Some(Subject::Linkage(_) | Subject::Disk) | None => (None, None, None),
+        };
+        let key = subject
+            .map(|subject| condition_key(kind, subject))
+            .unwrap_or_default();
+        Alert {
+            id: AlertId::derive(&[key.as_bytes(), &now.unix_ns().to_be_bytes()]),
+            revision: 1,
+            kind,
+            raised_at: now,
+            place: place.unwrap_or(Place::Compound),
+            door,
+            camera,
+            entry: None,
+            count: 1,
+            detail,
+            ended_at: None,
+        }
+    }
+
+    /// Keeps the reject and counts it in one alert a door and hour.
+    async fn reject(&self, reject: Reject) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        warn!(
+            door = reject.door.as_ref().map(DoorId::as_str),
+            reason = reject.reason,
+            "unreadable message"
+        );
+        let subject = reject.door.as_ref().map_or("unknown", DoorId::as_str);
+        let hour = now.unix_s().div_euclid(REJECTS_ALERT_PERIOD_S);
+        let id = AlertId::derive(&[b"swipe-rejects", subject.as_bytes(), &hour.to_be_bytes()]);
+        let known = reject.door.clone().map(Subject::Door);
+        let alert = Alert {
+            id,
+            ..self.alert(
+                AlertKind::SwipeRejects,
+                known.as_ref(),
+                reject.reason.clone(),
+            )
+        };
+        let policy = self.outbox.raise_policy();
+        self.store
+            .write(move |txn| {
+                put_reject(txn, &reject, now)?;
+                if let Some(mut standing) = txn.get(tables::ALERTS, &id)? {
+                    // Only the count: a receiver is told once an hour.
+                    standing.count = standing.count.saturating_add(1);
+                    return txn.put(tables::ALERTS, &id, &standing);
+                }
+                outbox::raise(txn, &alert, &policy, false, now).map(|_| ())
+            })
+            .await?;
+        self.outbox.wake();
+        Ok(())
+    }
+}
+
+fn put_reject(txn: &mut Txn<'_>, reject: &Reject, now: WallTime) -> Result<(), StoreError> {
+    let counter = "rejects".to_owned();
+    let n_kept = txn.get(tables::META, &counter)?.unwrap_or(0);
+    let mut n_now = n_kept + 1;
+    txn.put(tables::REJECTS, &(now, n_kept), reject)?;
+    if n_now > REJECTS_MAX
+        && let Some((oldest, _)) = txn.scan(tables::REJECTS, &(), 1)?.into_iter().next()
+    {
+        txn.delete(tables::REJECTS, &oldest);
+        n_now -= 1;
+    }
+    txn.put(tables::META, &counter, &n_now)
+}
+
+fn condition_key(kind: AlertKind, subject: &Subject) -> String {
+    let subject = match subject {
+        Subject::Door(id) => id.as_str(),
+        Subject::Camera(id) => id.as_str(),
+        Subject::Linkage(id) => id.as_str(),
+        Subject::Disk => "footage",
+    };
+    format!("{}/{subject}", kind.as_str())
+}

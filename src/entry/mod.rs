@@ -1,0 +1,18 @@
+//! The pipeline from a swipe to a kept entry: decide, commit, acknowledge, have the clip made, release
+//! the alert; and the reconciler that finishes what a crash or an overload interrupted.
+//!
+//! Nothing is acknowledged before it is durable. A swipe's entry id is derived from the swipe's own
+//! key, so a repeat meets its own record.
+
+mod assemble;
+mod clips;
+mod commit;
+mod conditions;
+mod pipeline;
+mod placement;
+mod retention;
+
+pub use clips::ClipDesk;
+pub use conditions::{Conditions, Subject};
+pub use pipeline::{EntryMetrics, EntryOptions, Pipeline};
+pub use retention::remove_old;

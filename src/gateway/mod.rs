@@ -1,0 +1,279 @@
+//! The whole gateway: bind, open and wire (`build`), then run, then stop in order.
+//!
+//! Not here: what any part does. `build` hands each module its options and the handles it needs;
+//! everything it binds or opens is done before anything is served, so that a bad disk or a taken port
+//! is one clear error at start.
+
+mod card_lists;
+mod options;
+mod run;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tracing::info;
+
+use crate::camera::{CameraEvent, Cameras};
+use crate::clip::{ClipShelf, ShelfOptions};
+use crate::config::Config;
+use crate::door::{DoorError, DoorEvent, Doors};
+use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
+use crate::linkage::webhook::WebhookError;
+use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
+use crate::roster::{Roster, RosterError, SiteKeyError};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::supervise::Supervisor;
+use crate::telemetry::{self, HealthBoard};
+use crate::time::Clock;
+use crate::web::Api;
+
+pub use run::{Request, RunError};
+
+/// Why a gateway cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store cannot be opened.
+    #[error("open the store")]
+    Store(#[source] StoreError),
+    /// The site's key cannot be read.
+    #[error("open the site key")]
+    SiteKey(#[source] SiteKeyError),
+    /// The roster cannot be read.
+    #[error("read the roster")]
+    Roster(#[source] RosterError),
+    /// The footage folder cannot be used.
+    #[error("open the footage")]
+    Footage(#[source] FootageError),
+    /// The link to the doors cannot be set up.
+    #[error("set up the link to the doors")]
+    Doors(#[source] DoorError),
+    /// A linkage cannot be set up.
+    #[error("set up the linkages")]
+    Linkage(#[source] WebhookError),
+    /// The HTTP address is taken or not ours.
+    #[error("listen on {addr} for HTTP (is the port taken?)")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Where a built gateway can be reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The HTTP interface.
+    pub http: SocketAddr,
+    /// The MQTT endpoint inside the gateway; `None` with an outside broker.
+    pub mqtt: Option<SocketAddr>,
+}
+
+/// A gateway that has opened and bound everything; [`Gateway::run`] serves.
+#[derive(Debug)]
+pub struct Gateway {
+    addresses: Addresses,
+    supervisor: Supervisor,
+    parts: Parts,
+    events: Events,
+    listener: TcpListener,
+    api: Api,
+    ready: watch::Sender<bool>,
+    config: Config,
+}
+
+/// The parts that the gateway starts and stops.
+#[derive(Clone, Debug)]
+struct Parts {
+    store: Store,
+    roster: Arc<Roster>,
+    doors: Doors,
+    cameras: Cameras,
+    footage: Footage,
+    outbox: Outbox,
+    pipeline: Pipeline,
+    desk: ClipDesk,
+    conditions: Conditions,
+    clock: Clock,
+}
+
+/// The streams of events that the gateway joins.
+#[derive(Debug)]
+struct Events {
+    doors: mpsc::Receiver<DoorEvent>,
+    clips: mpsc::Receiver<ClipSettled>,
+    cameras: mpsc::Receiver<CameraEvent>,
+    footage: mpsc::Receiver<FootageEvent>,
+    outbox: mpsc::Receiver<OutboxEvent>,
+}
+
+impl Gateway {
+    /// Opens the store, the roster and the footage, binds the addresses, and dials cameras and broker.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the first part that cannot be used.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list of parts, in the order they need each other"
+    )]
+    pub async fn build(config: Config, clock: Clock) -> Result<Gateway, BuildError> {
+        let supervisor = Supervisor::new();
+        let board = HealthBoard::new(clock.clone());
+        let mut registry = telemetry::registry();
+        let listener = TcpListener::bind(config.web.listen)
+            .await
+            .map_err(|source| BuildError::Listen {
+                addr: config.web.listen,
+                source,
+            })?;
+        let http = listener.local_addr().map_err(|source| BuildError::Listen {
+            addr: config.web.listen,
+            source,
+        })?;
+        let hasher = crate::roster::open_site_key(&config.store.key_file, &config.store.path)
+            .map_err(BuildError::SiteKey)?;
+        let store_options = StoreOptions {
+            path: config.store.path.clone(),
+        };
+        let store =
+            Store::open(&store_options, &supervisor, &mut registry).map_err(BuildError::Store)?;
+        let roster = Roster::load(options::roster(&config, hasher), clock.clone())
+            .map_err(BuildError::Roster)?;
+        let roster = Arc::new(roster);
+        let linkages = options::linkages(&config, &clock).map_err(BuildError::Linkage)?;
+        let base = OutboxBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            supervisor: supervisor.clone(),
+            board: board.clone(),
+        };
+        let (outbox, outbox_events) = Outbox::start(
+            base,
+            OutboxOptions {
+                flood: config.outbox.flood,
+                ..OutboxOptions::default()
+            },
+            linkages,
+            options::site_facts(&config),
+            &mut registry,
+        )
+        .map_err(BuildError::Store)?;
+        let (footage, clips, footage_events) = Footage::open(
+            options::footage(&config),
+            clock.clone(),
+            store.clone(),
+            &supervisor,
+            &board,
+            &mut registry,
+        )
+        .await
+        .map_err(BuildError::Footage)?;
+        let (cameras, camera_events) = Cameras::start(
+            config.camera_rules.clone(),
+            config.cameras.clone(),
+            clock.clone(),
+            &supervisor,
+            &board,
+            &mut registry,
+        );
+        for feed in cameras.feeds() {
+            footage.attach(feed);
+        }
+        let (doors, door_events) = Doors::start(
+            options::doors(&config),
+            clock.clone(),
+            &supervisor,
+            &board,
+            &mut registry,
+        )
+        .map_err(BuildError::Doors)?;
+        let shelf = Arc::new(ClipShelf::new(
+            config.footage.path.clone(),
+            ShelfOptions::default(),
+        ));
+        let length = config.footage.clip;
+        let desk = ClipDesk::new(
+            store.clone(),
+            footage.clone(),
+            Arc::clone(&shelf),
+            outbox.clone(),
+            clock.clone(),
+            length,
+        );
+        let conditions = Conditions {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            clock: clock.clone(),
+            doors: Arc::new(options::door_map(&config)),
+            cameras: Arc::new(
+                config
+                    .cameras
+                    .iter()
+                    .map(|c| (c.id.clone(), c.place.clone()))
+                    .collect(),
+            ),
+        };
+        let pipeline = Pipeline {
+            options: Arc::new(options::entry(&config)),
+            store: store.clone(),
+            roster: Arc::clone(&roster),
+            doors: doors.clone(),
+            clips: desk.clone(),
+            outbox: outbox.clone(),
+            conditions: conditions.clone(),
+            metrics: EntryMetrics::register(&mut registry),
+        };
+        let (ready, ready_seen) = watch::channel(false);
+        let api = Api {
+            store: store.clone(),
+            cameras: cameras.clone(),
+            doors: doors.clone(),
+            outbox: outbox.clone(),
+            shelf,
+            board,
+            registry: Arc::new(registry),
+            ready: ready_seen,
+        };
+        let addresses = Addresses {
+            http,
+            mqtt: doors.listen_addr(),
+        };
+        info!(http = %http, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
+        Ok(Gateway {
+            addresses,
+            supervisor,
+            parts: Parts {
+                store,
+                roster,
+                doors,
+                cameras,
+                footage,
+                outbox,
+                pipeline,
+                desk,
+                conditions,
+                clock,
+            },
+            events: Events {
+                doors: door_events,
+                clips,
+                cameras: camera_events,
+                footage: footage_events,
+                outbox: outbox_events,
+            },
+            listener,
+            api,
+            ready,
+            config,
+        })
+    }
+
+    /// Where it can be reached.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+}

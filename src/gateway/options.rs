@@ -1,0 +1,101 @@
+//! From the checked configuration to each module's options.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::{Config, DecisionMode};
+use crate::domain::card::CardHasher;
+use crate::domain::id::DoorId;
+use crate::domain::place::Door;
+use crate::door::{DoorOptions, DoorsOptions};
+use crate::entry::EntryOptions;
+use crate::footage::FootageOptions;
+use crate::linkage::SiteFacts;
+use crate::linkage::webhook::{Webhook, WebhookError};
+use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
+use crate::roster::RosterOptions;
+use crate::time::Clock;
+
+pub(super) fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
+    config
+        .doors
+        .iter()
+        .map(|c| (c.door.id.clone(), c.door.clone()))
+        .collect()
+}
+
+pub(super) fn doors(config: &Config) -> DoorsOptions {
+    let doors = config.doors.iter().map(|door| DoorOptions {
+        id: door.door.id.clone(),
+        controller: door.controller.clone(),
+    });
+    DoorsOptions {
+        compound: config.compound.id.clone(),
+        topic_prefix: config.mqtt.topic_prefix.clone(),
+        time_zone: config.compound.time_zone.clone(),
+        broker: config.mqtt.broker.clone(),
+        doors: doors.collect(),
+    }
+}
+
+pub(super) fn entry(config: &Config) -> EntryOptions {
+    let asks_us = config
+        .doors
+        .iter()
+        .filter(|door| door.decision == DecisionMode::Online);
+    EntryOptions {
+        doors: door_map(config),
+        online_doors: asks_us.map(|door| door.door.id.clone()).collect(),
+        length: config.footage.clip,
+        clocks_agree_within: config.controller_skew_max,
+    }
+}
+
+pub(super) fn footage(config: &Config) -> FootageOptions {
+    FootageOptions::new(
+        config.footage.path.clone(),
+        config.footage.retention,
+        config.footage.free_space_floor,
+    )
+}
+
+pub(super) fn roster(config: &Config, hasher: CardHasher) -> RosterOptions {
+    RosterOptions {
+        file: config.roster_file.clone(),
+        stairwells: config
+            .stairwells
+            .iter()
+            .map(|stairwell| stairwell.id.clone())
+            .collect(),
+        time_zone: config.compound.time_zone.clone(),
+        limit: config.limit.clone(),
+        at_door: config.at_door,
+        hasher,
+    }
+}
+
+pub(super) fn linkages(config: &Config, clock: &Clock) -> Result<Vec<LinkageSetup>, WebhookError> {
+    let setup = |linkage: &crate::config::Linkage| {
+        let webhook = Webhook::new(linkage.webhook.clone(), clock.clone())?;
+        let mut policy = LinkagePolicy::new(linkage.webhook.id.clone());
+        policy.kinds = Kinds::Only(linkage.kinds.clone());
+        policy.include = linkage.include.clone();
+        policy.give_up_after = config.outbox.give_up_after;
+        Ok(LinkageSetup {
+            linkage: Arc::new(webhook),
+            policy,
+        })
+    };
+    config.linkages.iter().map(setup).collect()
+}
+
+pub(super) fn site_facts(config: &Config) -> SiteFacts {
+    let stairwells = config.stairwells.iter().map(|s| (s.id.clone(), s.clone()));
+    SiteFacts {
+        compound: config.compound.id.clone(),
+        name: config.compound.name.clone(),
+        stairwells: stairwells.collect(),
+        time_zone: config.compound.time_zone.clone(),
+        public_url: config.web.public_url.clone(),
+    }
+}

@@ -1,0 +1,236 @@
+//! Running, reloading and the ordered end.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, info_span, warn};
+
+use super::{Events, Gateway, Parts, card_lists};
+use crate::camera::CameraEvent;
+use crate::config::Config;
+use crate::entry::{Conditions, remove_old};
+use crate::error::chain;
+use crate::footage::FootageEvent;
+use crate::outbox::OutboxEvent;
+use crate::store::StoreError;
+use crate::supervise::Supervisor;
+use crate::web;
+
+/// How long commits in hand may take at the end.
+const PIPELINE_END: Duration = Duration::from_secs(5);
+/// How long requests in hand may take at the end.
+const WEB_END: Duration = Duration::from_secs(3);
+/// How long what is left may take at the end.
+const REST_END: Duration = Duration::from_secs(5);
+/// How often entries past their retention, and cards whose dates begin or end, are looked for.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(60);
+
+/// Why a gateway ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("a part without which the gateway is of no use has failed: {0}")]
+pub struct RunError(String);
+
+/// What is asked of a running gateway from outside.
+#[derive(Debug)]
+pub enum Request {
+    /// Take in a changed configuration: cameras and the roster file.
+    Reload(Box<Config>),
+}
+
+/// What is stopped together, before the rest.
+struct Groups {
+    pipeline: Supervisor,
+    web: Supervisor,
+}
+
+impl Gateway {
+    /// Serves until `stop` is cancelled, then ends in order; or until a vital part fails.
+    ///
+    /// # Errors
+    /// [`RunError`] when a vital part failed; whoever started the process starts it again.
+    pub async fn run(
+        self,
+        stop: CancellationToken,
+        mut requests: mpsc::Receiver<Request>,
+    ) -> Result<(), RunError> {
+        let Gateway {
+            supervisor,
+            parts,
+            events,
+            listener,
+            api,
+            ready,
+            config,
+            ..
+        } = self;
+        let groups = Groups {
+            pipeline: supervisor.group(),
+            web: supervisor.group(),
+        };
+        let stop_web = groups.web.token();
+        groups.web.vital(
+            "web",
+            info_span!("web"),
+            web::serve(listener, api, stop_web),
+        );
+        start(&groups, &supervisor, &parts, events, &config);
+        ready.send_replace(true);
+        tell_systemd(sd_notify::NotifyState::Ready);
+        info!("ready");
+        let result = loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                why = supervisor.failed() => break Err(RunError(why)),
+                Some(Request::Reload(config)) = requests.recv() => reload(&parts, *config).await,
+            }
+        };
+        ready.send_replace(false);
+        tell_systemd(sd_notify::NotifyState::Stopping);
+        end(&supervisor, &groups, &parts).await;
+        result
+    }
+}
+
+fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events, config: &Config) {
+    let stop = groups.pipeline.token();
+    let swipes = parts.pipeline.clone().run(events.doors, stop.clone());
+    groups
+        .pipeline
+        .vital("swipes", info_span!("swipes"), swipes);
+    // Outcomes come until the footage has closed, which is after the pipeline's end.
+    let clips = parts.desk.clone().run(events.clips, stop);
+    supervisor.vital("clips", info_span!("clips"), clips);
+    let told = Told {
+        cameras: events.cameras,
+        footage: events.footage,
+        outbox: events.outbox,
+    };
+    let conditions = raise_conditions(parts.conditions.clone(), told, supervisor.token());
+    supervisor.vital("conditions", info_span!("conditions"), conditions);
+    let upkeep = upkeep(
+        parts.clone(),
+        config.store.entry_retention,
+        groups.pipeline.token(),
+    );
+    groups
+        .pipeline
+        .vital("upkeep", info_span!("upkeep"), upkeep);
+}
+
+/// What parts tell of themselves.
+struct Told {
+    cameras: mpsc::Receiver<CameraEvent>,
+    footage: mpsc::Receiver<FootageEvent>,
+    outbox: mpsc::Receiver<OutboxEvent>,
+}
+
+async fn raise_conditions(
+    conditions: Conditions,
+    mut told: Told,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            Some(event) = told.footage.recv() => conditions.take_footage_event(event).await?,
+            Some(event) = told.outbox.recv() => conditions.take_outbox_event(event).await?,
+            Some(event) = told.cameras.recv() => conditions.take_camera_event(event).await?,
+            else => return Ok(()),
+        }
+    }
+}
+
+/// Card lists at the start and whenever a card's dates begin or end; entries past their retention.
+async fn upkeep(
+    parts: Parts,
+    entry_retention: Duration,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    let mut due = parts.roster.next_change();
+    publish_card_lists(&parts).await?;
+    let mut timer = tokio::time::interval(UPKEEP_PERIOD);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            _ = timer.tick() => {}
+        }
+        let now = parts.clock.now();
+        if due.is_some_and(|moment| moment <= now) {
+            reload_roster(&parts).await?;
+        }
+        due = parts.roster.next_change();
+        let n_removed = remove_old(&parts.store, now, entry_retention).await?;
+        if n_removed > 0 {
+            info!(n_removed, "entries past their retention removed");
+        }
+    }
+}
+
+async fn publish_card_lists(parts: &Parts) -> Result<(), StoreError> {
+    let doors = &parts.conditions.doors;
+    card_lists::publish(&parts.store, &parts.roster, &parts.doors, doors).await
+}
+
+async fn reload_roster(parts: &Parts) -> Result<(), StoreError> {
+    if let Err(err) = parts.roster.reload() {
+        error!(error = %chain(&err), "roster cannot be read; it stays as it was");
+        return Ok(());
+    }
+    publish_card_lists(parts).await
+}
+
+async fn reload(parts: &Parts, config: Config) {
+    let changed = parts.cameras.reload(config.cameras);
+    for camera in &changed.removed {
+        parts.footage.detach(camera);
+    }
+    for camera in &changed.added {
+        if let Some(feed) = parts.cameras.feed(camera) {
+            parts.footage.attach(feed);
+        }
+    }
+    if let Err(err) = reload_roster(parts).await {
+        error!(error = %chain(&err), "card lists cannot be kept");
+    }
+    info!(
+        n_added = changed.added.len(),
+        n_removed = changed.removed.len(),
+        n_restarted = changed.restarted.len(),
+        "configuration taken in"
+    );
+}
+
+/// Each step with its share of the time; none can keep the others from their turn.
+async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
+    info!("stopping: no more swipes are taken");
+    parts.doors.stop_intake();
+    shut(&groups.pipeline, PIPELINE_END, "swipes").await;
+    info!("stopping: no more requests are answered");
+    shut(&groups.web, WEB_END, "web").await;
+    info!("stopping: open clips are closed");
+    parts.footage.close().await;
+    info!("stopping: couriers finish the attempt in hand");
+    parts.outbox.stop().await;
+    info!("stopping: doors and cameras are hung up");
+    tokio::join!(parts.doors.stop(), parts.cameras.stop());
+    shut(supervisor, REST_END, "rest").await;
+    parts.store.close().await;
+    info!("stopped");
+}
+
+async fn shut(group: &Supervisor, within: Duration, name: &'static str) {
+    if let Err(err) = group.shutdown(within).await {
+        warn!(group = name, error = %chain(&err), "tasks are left behind");
+    }
+}
+
+/// Under systemd its notify socket is told; elsewhere there is none, and nothing is amiss.
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(err) = sd_notify::notify(&[state]) {
+        warn!(error = %err, "systemd cannot be told");
+    }
+}

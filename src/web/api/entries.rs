@@ -1,0 +1,184 @@
+//! `GET /entries` and `GET /entries/{id}`.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::{Decision, Outcome};
+use crate::domain::clip::{ClipRecord, ClipState, Gap, MissedReason};
+use crate::domain::entry::Entry;
+use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId};
+use crate::domain::place::Place;
+use crate::domain::swipe::{ControllerResult, Direction, Method};
+use crate::store::{Store, tables};
+use crate::supervise::blocking;
+use crate::time::WallTime;
+use crate::web::Api;
+use crate::web::page::{Page, Paging, gather};
+use crate::web::problem::Problem;
+
+/// What to list; all given conditions must hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntriesQuery {
+    door: Option<DoorId>,
+    dwelling: Option<DwellingId>,
+    decision: Option<Outcome>,
+    /// First moment, inclusive (arrival).
+    from: Option<WallTime>,
+    /// First moment after, exclusive (arrival).
+    to: Option<WallTime>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// An entry as the API shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct EntryView {
+    id: EntryId,
+    door: DoorId,
+    place: Place,
+    at: WallTime,
+    received_at: WallTime,
+    controller_at: Option<WallTime>,
+    card_ref: Option<String>,
+    dwelling: Option<DwellingId>,
+    direction: Direction,
+    method: Method,
+    controller_result: ControllerResult,
+    decision: Decision,
+    clip: ClipView,
+    /// One for each camera of the door; the first is `clip`.
+    clips: Vec<ClipView>,
+    alerts: Vec<AlertId>,
+}
+
+/// A clip as the API shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClipView {
+    state: ClipState,
+    /// What was asked for.
+    from: WallTime,
+    to: WallTime,
+    camera: Option<CameraId>,
+    gaps: Vec<Gap>,
+    reason: Option<MissedReason>,
+    sha256: Option<String>,
+    settled_at: Option<WallTime>,
+}
+
+impl From<ClipRecord> for ClipView {
+    fn from(clip: ClipRecord) -> ClipView {
+        ClipView {
+            state: clip.state,
+            from: clip.window.from,
+            to: clip.window.to,
+            camera: clip.camera,
+            gaps: clip.gaps,
+            reason: clip.reason,
+            sha256: clip.sha256,
+            settled_at: clip.settled_at,
+        }
+    }
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> EntryView {
+        EntryView {
+            clip: entry.clip().clone().into(),
+            id: entry.id,
+            door: entry.door,
+            place: entry.place,
+            at: entry.at,
+            received_at: entry.received_at,
+            controller_at: entry.controller_at,
+            card_ref: entry.card.map(|card| card.tail),
+            dwelling: entry.dwelling,
+            direction: entry.direction,
+            method: entry.method,
+            controller_result: entry.controller_result,
+            decision: entry.decision,
+            clips: entry.clips.into_iter().map(ClipView::from).collect(),
+            alerts: entry.alerts,
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Query(query): Query<EntriesQuery>,
+) -> Result<Json<Page<EntryView>>, Problem> {
+    blocking("list entries", move || page(&api.store, &query))
+        .await?
+        .map(Json)
+}
+
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<EntryView>, Problem> {
+    find(&api.store, &id).map(|entry| Json(entry.into()))
+}
+
+/// The entry of `id`, or the problem that says why not.
+pub(crate) fn find(store: &Store, id: &str) -> Result<Entry, Problem> {
+    let id: EntryId = id
+        .parse()
+        .map_err(|err| Problem::bad_request(format!("entry id: {err}")))?;
+    store
+        .get(tables::ENTRIES, &id)?
+        .ok_or_else(|| Problem::not_found("no such entry; it may be past its retention"))
+}
+
+fn page(store: &Store, query: &EntriesQuery) -> Result<Page<EntryView>, Problem> {
+    let paging = Paging {
+        cursor: query.cursor.clone(),
+        limit: query.limit,
+    };
+    let limit = paging.limit();
+    let until = query.to.unwrap_or(WallTime::from_unix_ns(i64::MAX));
+    let from = query.from.unwrap_or(WallTime::from_unix_ns(i64::MIN));
+    let least = EntryId::from_bytes([0; 16]);
+    let pick = |id: EntryId| -> Result<Option<EntryView>, Problem> {
+        // The row may go between reading the index and the record.
+        let Some(entry) = store.get(tables::ENTRIES, &id)? else {
+            return Ok(None);
+        };
+        let wanted = query
+            .decision
+            .is_none_or(|outcome| entry.decision.outcome == outcome)
+            && query
+                .dwelling
+                .as_ref()
+                .is_none_or(|d| entry.dwelling.as_ref() == Some(d));
+        Ok(wanted.then(|| entry.into()))
+    };
+    // Newest first: the cursor is the last key shown, exclusive like every upper end.
+    if let Some(door) = &query.door {
+        let high = paging.after()?.unwrap_or((door.clone(), until, least));
+        let low = (door.clone(), from, least);
+        let rows = store
+            .range(tables::ENTRIES_BY_DOOR, door, Some(&low), Some(&high))
+            .rev();
+        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.2));
+    }
+    if let Some(dwelling) = &query.dwelling {
+        let high = paging.after()?.unwrap_or((dwelling.clone(), until, least));
+        let low = (dwelling.clone(), from, least);
+        let rows = store
+            .range(
+                tables::ENTRIES_BY_DWELLING,
+                dwelling,
+                Some(&low),
+                Some(&high),
+            )
+            .rev();
+        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.2));
+    }
+    let high = paging.after()?.unwrap_or((until, least));
+    let low = (from, least);
+    let rows = store
+        .range(tables::ENTRIES_BY_TIME, &(), Some(&low), Some(&high))
+        .rev();
+    gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.1))
+}

@@ -1,0 +1,10 @@
+//! The resources of `/api/v1`, one a file.
+
+pub(super) mod alerts;
+pub(super) mod cameras;
+pub(super) mod clips;
+pub(super) mod deliveries;
+pub(super) mod doors;
+pub(super) mod entries;
+pub(super) mod openapi;
+pub(super) mod service;

@@ -1,0 +1,119 @@
+//! The HTTP face: JSON under `/api/v1`, health and metrics beside it.
+//!
+//! There is no log-in yet, so the configuration lets it listen on loopback only. No handler writes to
+//! the store; it calls the module that owns the thing.
+
+mod api;
+mod listener;
+mod page;
+mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::camera::Cameras;
+use crate::clip::ClipShelf;
+use crate::door::Doors;
+use crate::outbox::Outbox;
+use crate::store::Store;
+use crate::telemetry::{HealthBoard, Registry};
+
+pub use problem::Problem;
+
+/// Longest time a request may take; a clip's export is well below a second.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Largest request body: nothing that is sent to us yet is larger than a few words.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// What the handlers work with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Entries, alerts, deliveries.
+    pub store: Store,
+    /// The cameras and how they are.
+    pub cameras: Cameras,
+    /// The doors and how they are.
+    pub doors: Doors,
+    /// Deliveries that can be retried.
+    pub outbox: Outbox,
+    /// Exported clips.
+    pub shelf: Arc<ClipShelf>,
+    /// How every part is.
+    pub board: HealthBoard,
+    /// The metrics.
+    pub registry: Arc<Registry>,
+    /// True while swipes are taken.
+    pub ready: watch::Receiver<bool>,
+}
+
+/// Answers requests on `listener` until `stop` is cancelled, then finishes those in hand.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = listener::Capped::new(listener);
+    axum::serve(listener, router(api))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// All routes.
+pub fn router(api: Api) -> Router {
+    let v1 = Router::new()
+        .route("/entries", get(api::entries::list))
+        .route("/entries/{id}", get(api::entries::one))
+        .route("/entries/{id}/clip.mp4", get(api::clips::video))
+        .route("/entries/{id}/thumbnail.jpg", get(api::clips::thumbnail))
+        .route("/entries/{id}/manifest.json", get(api::clips::manifest))
+        .route("/alerts", get(api::alerts::list))
+        .route("/alerts/{id}", get(api::alerts::one))
+        .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/{id}/retry", post(api::deliveries::retry))
+        .route("/cameras", get(api::cameras::list))
+        .route("/doors", get(api::doors::list))
+        .route("/linkages", get(api::deliveries::linkages))
+        .route("/openapi.json", get(api::openapi::document));
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/healthz", get(api::service::healthz))
+        .route("/readyz", get(api::service::readyz))
+        .route("/metrics", get(api::service::metrics))
+        .fallback(|| async { Problem::not_found("no such path; see /api/v1/openapi.json") })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(within_time))
+        .with_state(api)
+}
+
+/// Ends a request that takes too long, and sets the headers every answer has.
+async fn within_time(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = "the gateway is overloaded; try again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "time-out", detail).into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
