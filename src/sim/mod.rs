@@ -7,3 +7,4 @@
 pub mod cameras;
 pub mod doors;
 pub mod media;
+pub mod police;

@@ -1,6 +1,7 @@
 //! Simulated cameras before a third party's eyes (ffmpeg), and their faults as a client feels them.
 
 mod doors;
+mod police;
 mod viewer;
 
 use std::process::Command;
