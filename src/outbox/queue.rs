@@ -5,7 +5,7 @@
 //! - An urgent alert never waits for a routine one: the two are lanes of their own.
 //! - What is held (for its clip, for a pause) keeps nobody waiting.
 //! - What failed and waits for its next try keeps the lane waiting, so that nothing overtakes it; but
-//!   never severity 1, and nobody for longer than [`ORDER_WAIT_MAX`].
+//!   severity 1 goes past what is less severe, and nobody waits longer than [`ORDER_WAIT_MAX`].
 //! - A revision of an alert that was delivered before keeps nobody waiting and waits for nobody.
 //!
 //! Across lanes urgent goes before routine, then what has failed least, then the oldest.
@@ -291,15 +291,20 @@ impl Queue {
         if lane.n_in_flight > 0 {
             return None;
         }
-        let mut blocked = false;
+        // The gravest of those that fail: only what is graver goes past it, which is severity 1 alone.
+        let mut blocked_by: Option<u8> = None;
         for alert in lane.items.values() {
             let item = self.items.get(alert)?;
-            if item.due_at <= now && (!blocked || item.severity == 1) {
+            let goes_past = item.severity == 1 && blocked_by != Some(1);
+            if item.due_at <= now && (blocked_by.is_none() || goes_past) {
                 return Some(item.rank());
             }
-            blocked |= item.due_at > now && item.blocks(now);
-            // Only among urgent ones may there be one that nothing holds up.
-            if blocked && matches!(name, Lane::Ordered { urgent: false, .. }) {
+            if item.due_at > now && item.blocks(now) {
+                blocked_by = Some(blocked_by.map_or(item.severity, |by| by.min(item.severity)));
+            }
+            // Only among urgent ones may there be one that goes past.
+            let urgent = matches!(name, Lane::Ordered { urgent: true, .. });
+            if blocked_by == Some(1) || (blocked_by.is_some() && !urgent) {
                 return None;
             }
         }

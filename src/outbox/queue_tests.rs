@@ -180,7 +180,10 @@ fn may_go(queue: &Queue, item: &Item, now: Instant) -> bool {
     let in_lane = || queue.items().filter(|other| other.lane == item.lane);
     let earlier = |than: u64| in_lane().filter(move |other| other.seq < than);
     let holds_up = |other: &Item| other.due_at > now && other.blocks(now);
-    let is_held_up = |other: &Item| other.severity != 1 && earlier(other.seq).any(holds_up);
+    let is_held_up = |item: &Item| {
+        let graver = |other: &Item| other.severity == 1 || item.severity != 1;
+        earlier(item.seq).any(|other| holds_up(other) && graver(other))
+    };
     in_lane().all(|other| !other.in_flight)
         && !is_held_up(item)
         && earlier(item.seq).all(|other| other.due_at > now || is_held_up(other))

@@ -16,6 +16,8 @@ mod export;
 mod door;
 mod camera;
 mod harness_works;
+mod linkage;
+mod outbox;
 mod sim;
 mod tidy;
 mod video;
