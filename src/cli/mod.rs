@@ -12,6 +12,7 @@
 
 mod check_config;
 mod printer;
+mod probe;
 mod run;
 mod verify_store;
 
@@ -55,6 +56,7 @@ impl From<Exit> for ExitCode {
     after_help = "\
 Examples:
   stairgate check-config gateway.toml
+  stairgate probe rtsp://192.0.2.10:554/main
   stairgate run --config gateway.toml
 
 Exit status: 0 done, 1 failed, 2 bad usage, 64 bad configuration."
@@ -85,6 +87,12 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Look at one camera: codec, size, rate, key frames, clock, and whether it is fit for clips.
+    #[command(after_help = "\
+Examples:
+  stairgate probe rtsp://192.0.2.10:554/main --username admin --password-file secrets/cameras
+  stairgate probe b03-u2-in --config gateway.toml")]
+    Probe(#[command(flatten)] probe::ProbeArgs),
     /// Print the version.
     Version,
 }
@@ -111,6 +119,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::Run { config } => run::run(&config.config, printer),
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
+        Command::Probe(args) => probe::probe(&args, printer),
         Command::Version => {
             printer.out(concat!("stairgate ", env!("CARGO_PKG_VERSION")));
             Exit::Done

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::harness::gateway::run;
-use crate::harness::{in_package, temp_dir};
+use crate::harness::{RtspAuth, RtspOptions, RtspServer, in_package, temp_dir};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -164,4 +164,65 @@ async fn a_sound_store_passes_its_check() {
     let output = run(&["verify-store", "--config", &config]).await;
     assert_eq!(status(&output), 0, "{output:?}");
     assert!(text(&output.stdout).contains("every invariant holds"));
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_a_camera_sends() {
+    let camera = RtspServer::start(RtspOptions {
+        gop: 25,
+        ..RtspOptions::default()
+    })
+    .await;
+    let output = run(&["probe", &camera.url(), "--seconds", "4"]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+    let found = text(&output.stdout);
+    for part in ["H.264", "frames/s", "every 1.0 s", "verdict       good"] {
+        assert!(found.contains(part), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_takes_a_camera_and_its_log_in_from_the_configuration() {
+    let camera = RtspServer::start(RtspOptions {
+        auth: RtspAuth::Digest,
+        ..RtspOptions::default()
+    })
+    .await;
+    let folder = temp_dir();
+    fs::write(folder.path().join("password"), "fixture-pass\n").unwrap();
+    let device = format!(
+        "[[camera]]\nid = \"front\"\nplace = \"compound\"\nurl = \"{}\"\n\
+         username = \"viewer\"\npassword_file = \"password\"\n",
+        camera.url()
+    );
+    let config = site(folder.path(), &device);
+    roster(folder.path(), "");
+    let args = [
+        "probe",
+        "front",
+        "--config",
+        &config,
+        "--seconds",
+        "3",
+        "--json",
+    ];
+    let output = run(&args).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["codec"], "h264");
+
+    let output = run(&["probe", &camera.url()]).await;
+    assert_eq!(status(&output), 1);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("asks for a log-in"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_probe_of_nothing_says_what_to_check() {
+    let output = run(&["probe", "rtsp://127.0.0.1:1/main"]).await;
+    assert_eq!(status(&output), 1);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("nothing listens at"), "{errors}");
+    let output = run(&["probe", "http://127.0.0.1/"]).await;
+    assert_eq!(status(&output), 2);
 }
