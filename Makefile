@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Where rustup puts cargo, for shells that have not read its env file.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # For `make demo`: how many cameras, and the port of the console.
 CAMERAS ?= 4
@@ -38,7 +40,7 @@ lint: ## formatting, house rules, clippy: the fast part of `make test`
 .PHONY: bench
 bench: ## measurements of the hot paths, for commit messages; nothing fails on them
 	@bash deploy/setup.sh demo
-	cargo bench --locked --bench '*'
+	cargo bench --locked --benches
 
 .PHONY: fuzz
 fuzz: ## random bytes into every decoder, FUZZ_S=60 for each; needs a nightly toolchain and cargo-fuzz

@@ -89,11 +89,17 @@ need_rust() {
     fi
 }
 
-install_nextest() {
+install_rust_tools() {
+    if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+        echo "setup: adding rustfmt and clippy"
+        rustup component add rustfmt clippy
+    fi
     if ! cargo nextest --version >/dev/null 2>&1; then
         echo "setup: building cargo-nextest $nextest_version (some minutes, once)"
-        # Without link-time optimisation: it only starts our tests.
-        CARGO_PROFILE_RELEASE_LTO=off cargo install --quiet --locked cargo-nextest --version "$nextest_version"
+        # It only starts our tests: without link-time optimisation, and without its own updater.
+        CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+            cargo install --quiet --locked cargo-nextest --version "$nextest_version" \
+            --no-default-features --features default-no-update
     fi
 }
 
@@ -101,5 +107,5 @@ need_debian
 need_rust
 install_packages
 if [ "$profile" = test ]; then
-    install_nextest
+    install_rust_tools
 fi
