@@ -17,8 +17,11 @@ use super::AvError;
 use crate::camera::{Codec, VideoParams};
 use crate::time::MediaTime;
 
-/// FFmpeg's own write buffer. Larger than any RTP packet, so that one packet is one write.
-const IO_BUFFER_BYTES: usize = 128 * 1024;
+/// FFmpeg's own write buffer, one for each open file.
+const FILE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// The same for packets: larger than any, so that one packet is one write.
+const PACKET_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Longest session description that `av_sdp_create` may write.
 const SDP_BYTES_MAX: usize = 16 * 1024;
@@ -99,24 +102,25 @@ pub(super) struct Muxer(Output);
 impl Muxer {
     /// A muxer that can go back to patch what it has written.
     pub(super) fn seekable(format: &str, memory: Memory) -> Result<Muxer, AvError> {
-        init();
-        let io =
-            StreamIo::from_write_seek_with_capacity(memory, IO_BUFFER_BYTES).map_err(AvError)?;
+        let io = StreamIo::from_write_seek_with_capacity(memory, FILE_BUFFER_BYTES);
         Muxer::over(format, io)
     }
 
     /// A muxer that only ever appends.
-    pub(super) fn streaming<W>(format: &str, to: W) -> Result<Muxer, AvError>
-    where
-        W: Write + Send + 'static,
-    {
-        init();
-        let io = StreamIo::from_write_with_capacity(to, IO_BUFFER_BYTES).map_err(AvError)?;
+    pub(super) fn appending(format: &str, memory: Memory) -> Result<Muxer, AvError> {
+        let io = StreamIo::from_write_with_capacity(memory, FILE_BUFFER_BYTES);
         Muxer::over(format, io)
     }
 
-    fn over(format: &str, io: StreamIo) -> Result<Muxer, AvError> {
-        format::output_to_stream(io, None, Some(format))
+    /// A muxer whose every write is a packet.
+    pub(super) fn packets(format: &str, packets: Packets) -> Result<Muxer, AvError> {
+        let io = StreamIo::from_write_with_capacity(packets, PACKET_BUFFER_BYTES);
+        Muxer::over(format, io)
+    }
+
+    fn over(format: &str, io: Result<StreamIo, Error>) -> Result<Muxer, AvError> {
+        init();
+        io.and_then(|io| format::output_to_stream(io, None, Some(format)))
             .map(Muxer)
             .map_err(AvError)
     }

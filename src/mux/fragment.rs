@@ -44,7 +44,7 @@ impl FragmentWriter {
             source,
         };
         let memory = Memory::default();
-        let mut muxer = Muxer::streaming(FORMAT, memory.clone()).map_err(start)?;
+        let mut muxer = Muxer::appending(FORMAT, memory.clone()).map_err(start)?;
         let options = [
             ("movflags", "frag_custom+empty_moov+default_base_moof"),
             ("video_track_timescale", "90000"),

@@ -21,7 +21,7 @@ pub use export::{Export, ExportPart, ExportedGop, export};
 pub use fragment::FragmentWriter;
 pub use picture::key_frame_jpeg;
 pub use read::{FileIndex, Fragment, read_key_frame, read_samples, scan};
-pub use rtp::{PACKET_BYTES_MIN, RtpFrame, RtpMedia, packetise};
+pub use rtp::{PACKET_BYTES_MAX, PACKET_BYTES_MIN, RtpFrame, RtpMedia, packetise};
 
 use crate::error::Class;
 use crate::time::MediaTime;

@@ -21,6 +21,10 @@ use crate::time::MediaTime;
 /// Largest header box read into memory. A `moof` has 16 bytes for each of its frames.
 const HEADER_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Most frames in one fragment: half an hour at 60 frames a second, far more than any GOP has. A broken
+/// header could claim four billion.
+const FRAMES_MAX: usize = 108_000;
+
 /// What is in a footage file.
 #[derive(Clone, Debug)]
 pub struct FileIndex {
@@ -475,8 +479,7 @@ fn run_slots(
         let n_bytes = field(0x200, defaults.n_bytes)?;
         let own_flags = field(0x400, first_flags.take().unwrap_or(defaults.flags))?;
         field(0x800, 0)?;
-        // A run without any field of its own could claim four billion frames of nothing.
-        if n_bytes == 0 {
+        if n_bytes == 0 || slots.len() >= FRAMES_MAX {
             return None;
         }
         slots.push(Slot {

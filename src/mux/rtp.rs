@@ -15,6 +15,9 @@ use crate::time::MediaTime;
 /// Smallest packet that [`packetise`] makes packets for: headers and a little payload.
 pub const PACKET_BYTES_MIN: usize = 128;
 
+/// Largest packet that [`packetise`] makes: what RTSP can interleave, less its header.
+pub const PACKET_BYTES_MAX: usize = 65_000;
+
 /// The payload type of all packets (the first dynamic one, RFC 3551).
 const PAYLOAD_TYPE: u8 = 96;
 
@@ -51,7 +54,7 @@ pub struct RtpFrame {
 }
 
 /// Reads the first H.264 or H.265 stream of `path` and cuts it into RTP packets of at most
-/// `packet_bytes_max` bytes, header included (clamped to [`PACKET_BYTES_MIN`]..=65,000). Blocks.
+/// `packet_bytes_max` bytes, header included (clamped to [`PACKET_BYTES_MIN`]..=[`PACKET_BYTES_MAX`]). Blocks.
 ///
 /// # Errors
 /// [`MuxError::ReadVideo`] when the file cannot be read, [`MuxError::Unfit`] when it has no such
@@ -124,8 +127,10 @@ impl Sender {
             source,
         };
         let packets = Packets::default();
-        let mut muxer = Muxer::streaming("rtp", packets.clone()).map_err(start)?;
-        let packet_bytes = packet_bytes_max.clamp(PACKET_BYTES_MIN, 65_000).to_string();
+        let mut muxer = Muxer::packets("rtp", packets.clone()).map_err(start)?;
+        let packet_bytes = packet_bytes_max
+            .clamp(PACKET_BYTES_MIN, PACKET_BYTES_MAX)
+            .to_string();
         let payload_type = PAYLOAD_TYPE.to_string();
         let options = [
             ("packetsize", packet_bytes.as_str()),

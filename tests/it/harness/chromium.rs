@@ -28,6 +28,56 @@ v.playbackRate = 8;
 v.play().catch(err => say(String(err)));
 </script>"#;
 
+/// The page that looks: seeks to each moment and reads the number drawn in the picture (its layout is in
+/// `fixtures/README.md`); -1 when the fixed bars or the parity are wrong.
+const LOOK_PAGE: &str = r#"<!doctype html><meta charset="utf-8"><video id="v" muted></video><script>
+const v = document.getElementById('v');
+const say = (error, numbers) => fetch('/report', {method: 'POST', body: JSON.stringify({
+  error, duration_s: v.duration || 0, numbers})});
+const look = () => {
+  const c = new OffscreenCanvas(v.videoWidth, v.videoHeight).getContext('2d');
+  c.drawImage(v, 0, 0);
+  const wide = v.videoWidth / 20;
+  const lit = i => c.getImageData((i + 0.5) * wide, wide / 2, 1, 1).data[1] > 127;
+  let number = 0, ones = 0;
+  for (let i = 2; i < 19; i++) ones += lit(i);
+  for (let i = 0; i < 16; i++) number |= lit(i + 2) << i;
+  return lit(0) && !lit(1) && lit(19) && ones % 2 == 1 ? number : -1;
+};
+v.onerror = () => say(`error ${v.error.code}: ${v.error.message}`, []);
+const first = new Promise(shown => v.requestVideoFrameCallback(shown));
+v.onloadeddata = async () => {
+  await first;
+  const numbers = [look()];
+  for (const at of TIMES) {
+    await new Promise(seeked => { v.onseeked = seeked; v.currentTime = at; });
+    numbers.push(look());
+  }
+  say('', numbers);
+};
+// A server without ranges cannot be sought in; a blob can.
+fetch('clip.mp4').then(answer => answer.blob()).then(blob => { v.src = URL.createObjectURL(blob); });
+</script>"#;
+
+/// What the browser showed.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Looked {
+    /// Empty when it could open the file.
+    pub(crate) error: String,
+    /// The length it believes the clip has, in seconds.
+    pub(crate) duration_s: f64,
+    /// The number in the first picture, before any seek, and then at each moment asked for.
+    pub(crate) numbers: Vec<i32>,
+}
+
+/// Opens a numbered video in Chromium and seeks to each of `times_s`.
+pub(crate) async fn look_at(file: &Path, times_s: &[f64]) -> Looked {
+    let bytes = std::fs::read(file).unwrap();
+    let clip = get(move || async move { ([(header::CONTENT_TYPE, "video/mp4")], bytes) });
+    let page = LOOK_PAGE.replace("TIMES", &format!("{times_s:?}"));
+    visit(page, Router::new().route("/clip.mp4", clip)).await
+}
+
 /// What the browser saw.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Played {
@@ -43,10 +93,17 @@ pub(crate) struct Played {
 
 /// Plays `url` to its end in Chromium, at eight times its pace.
 pub(crate) async fn play(url: &str) -> Played {
-    let page = PAGE.replace("SOURCE", url);
-    let seen: Arc<Mutex<Option<Played>>> = Arc::default();
+    visit(PAGE.replace("SOURCE", url), Router::new()).await
+}
+
+/// Opens `page` in Chromium, beside what `app` serves, and waits for what the page reports.
+async fn visit<T>(page: String, app: Router) -> T
+where
+    T: serde::de::DeserializeOwned + Send + 'static,
+{
+    let seen: Arc<Mutex<Option<T>>> = Arc::new(Mutex::new(None));
     let report = Arc::clone(&seen);
-    let app = Router::new()
+    let app = app
         .route("/", get(move || async move { Html(page) }))
         .route(
             "/report",
@@ -68,9 +125,11 @@ pub(crate) async fn play(url: &str) -> Played {
         .arg(site)
         .env("HOME", dir.path());
     let mut browser = Process::start("chromium", &mut command, &dir.path().join("chromium.log"));
-    eventually("Chromium plays to the end", Duration::from_secs(60), || {
-        seen.lock().unwrap().is_some()
-    })
+    eventually(
+        "Chromium reports what it saw",
+        Duration::from_secs(60),
+        || seen.lock().unwrap().is_some(),
+    )
     .await;
     browser.terminate(Duration::from_secs(10)).await;
     supervisor.shutdown(Duration::from_secs(10)).await.unwrap();
