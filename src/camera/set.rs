@@ -188,7 +188,8 @@ impl Cameras {
         changed
     }
 
-    /// Hangs up on all cameras; within [`STOP_WITHIN`] even when none answers.
+    /// Hangs up on all cameras, within a few seconds even when none answers. Part of the ordered
+    /// shutdown: ending the parent supervisor alone would not wait for the TEARDOWNs.
     pub async fn stop(&self) {
         let all: Vec<_> = {
             let by_id = self.slots.by_id.lock();
