@@ -39,8 +39,12 @@ pub(super) struct Metrics {
 impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
-        registry.register("swipes", "Swipe messages received", metrics.swipes.clone());
         let registry = registry.sub_registry_with_prefix("mqtt");
+        registry.register(
+            "swipe_messages",
+            "Swipe messages received",
+            metrics.swipes.clone(),
+        );
         registry.register(
             "published",
             "Messages to doors that the other side acknowledged",

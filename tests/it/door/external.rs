@@ -45,7 +45,7 @@ async fn a_swipe_comes_through_and_its_decision_goes_back() {
     let status = gateway.doors.status_of(&door(1)).unwrap();
     assert_eq!(status.online, Some(true));
     assert_eq!(status.last_swipe, Some(heard.received_at));
-    let swipes = r#"stairgate_swipes_total{door="d1",outcome="decoded"}"#;
+    let swipes = r#"stairgate_mqtt_swipe_messages_total{door="d1",outcome="decoded"}"#;
     assert_eq!(gateway.metric(swipes), Some(1));
     gateway.doors.stop().await;
 }
