@@ -10,6 +10,8 @@
 
 mod session;
 
+use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, info, info_span, warn};
+use tracing::{info, info_span, warn};
 
 use super::desk::{Desk, gateway_payload};
 use super::event::DoorEvent;
@@ -50,6 +52,8 @@ const ASK_AGAIN_FORGET: Duration = Duration::from_secs(120);
 /// A refused subscription is tried again after this: someone may have mended the broker's ACL.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(30);
 const RECONNECT: Backoff = backoff(200, 10_000);
+/// A session that lasted less was no success: another client with our id ends it again and again.
+const WORKED: Duration = Duration::from_secs(10);
 /// How long a refused log-in or certificate waits for someone to mend it.
 const RECONNECT_REFUSED: Duration = Duration::from_secs(15);
 
@@ -73,7 +77,6 @@ pub(super) struct Client {
 }
 
 /// What the tasks of the client share.
-#[derive(Debug)]
 struct Link {
     context: Context,
     broker: ExternalBroker,
@@ -87,6 +90,15 @@ struct Link {
     undone: Arc<Notify>,
     /// A subscription was refused.
     refused: Notify,
+}
+
+/// Shows nothing of `options`: the password is in them.
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("broker", &self.broker)
+            .finish_non_exhaustive()
+    }
 }
 
 const fn backoff(min_ms: u64, max_ms: u64) -> Backoff {
@@ -124,14 +136,18 @@ impl Client {
         let span = || info_span!("mqtt");
         let closed = link.context.intake_closed.clone();
         supervisor.spawn("mqtt-forward", span(), forward(incoming, events, closed));
-        let token = supervisor.token();
-        supervisor.spawn("mqtt-send", span(), send(Arc::clone(&link), token.clone()));
-        supervisor.spawn(
-            "mqtt-ask",
-            span(),
-            ask_again(Arc::clone(&link), token.clone()),
-        );
-        supervisor.spawn("mqtt-session", Span::none(), keep(Arc::clone(&link), token));
+        let for_send = Arc::clone(&link);
+        supervisor.keep("mqtt-send", span(), RECONNECT, move |token| {
+            send(Arc::clone(&for_send), token)
+        });
+        let for_ask = Arc::clone(&link);
+        supervisor.keep("mqtt-ask", span(), RECONNECT, move |token| {
+            ask_again(Arc::clone(&for_ask), token)
+        });
+        let for_session = Arc::clone(&link);
+        supervisor.keep("mqtt-session", span(), RECONNECT, move |token| {
+            keep(Arc::clone(&for_session), token)
+        });
         Ok(Client { link })
     }
 
@@ -181,7 +197,7 @@ fn mqtt_options(broker: &ExternalBroker, context: &Context) -> Result<MqttOption
 }
 
 /// One session after another until the end.
-async fn keep(link: Arc<Link>, token: CancellationToken) {
+async fn keep(link: Arc<Link>, token: CancellationToken) -> Result<(), Infallible> {
     let mut delays = RECONNECT.delays();
     let mut n_sessions: u64 = 0;
     loop {
@@ -192,13 +208,13 @@ async fn keep(link: Arc<Link>, token: CancellationToken) {
         let ended = session::run(&link, &token).await;
         link.context.metrics.connections.set(0);
         let delay = match ended {
-            Ended::Stopped => return,
+            Ended::Stopped => return Ok(()),
             Ended::Renewed => {
                 info!("mqtt session renewed");
                 Duration::ZERO
             }
             Ended::Failed(failure) => {
-                if failure.was_healthy {
+                if failure.worked_for > WORKED {
                     delays.reset();
                 }
                 let delay = if failure.needs_someone {
@@ -215,8 +231,8 @@ async fn keep(link: Arc<Link>, token: CancellationToken) {
         };
         tokio::select! {
             biased;
-            () = token.cancelled() => return,
-            () = link.context.goodbye.cancelled() => return,
+            () = token.cancelled() => return Ok(()),
+            () = link.context.goodbye.cancelled() => return Ok(()),
             () = tokio::time::sleep(delay) => {}
         }
     }
@@ -246,11 +262,11 @@ async fn forward(
 }
 
 /// Puts letters into the client when there are new ones; the session does so when there is room.
-async fn send(link: Arc<Link>, token: CancellationToken) {
+async fn send(link: Arc<Link>, token: CancellationToken) -> Result<(), Infallible> {
     loop {
         tokio::select! {
             biased;
-            () = token.cancelled() => return,
+            () = token.cancelled() => return Ok(()),
             () = link.context.desk.changed() => link.session.pump(&link.context),
         }
     }
@@ -258,13 +274,13 @@ async fn send(link: Arc<Link>, token: CancellationToken) {
 
 /// After a message was dropped undone: a new session, in which the broker sends it again. After a
 /// refused subscription: a new session, in which it is asked for again.
-async fn ask_again(link: Arc<Link>, token: CancellationToken) {
+async fn ask_again(link: Arc<Link>, token: CancellationToken) -> Result<(), Infallible> {
     let mut delays = ASK_AGAIN.delays();
     let mut last = Instant::now();
     loop {
         let undone = tokio::select! {
             biased;
-            () = token.cancelled() => return,
+            () = token.cancelled() => return Ok(()),
             () = link.undone.notified() => true,
             () = link.refused.notified() => false,
         };
@@ -278,8 +294,8 @@ async fn ask_again(link: Arc<Link>, token: CancellationToken) {
         };
         tokio::select! {
             biased;
-            () = token.cancelled() => return,
-            () = link.context.intake_closed.cancelled() => return,
+            () = token.cancelled() => return Ok(()),
+            () = link.context.intake_closed.cancelled() => return Ok(()),
             () = tokio::time::sleep(delay) => {}
         }
         if undone {

@@ -5,6 +5,7 @@
 //! [`DoorDevice::publish`] and switches it off and on.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,8 +108,8 @@ pub enum Link {
     },
 }
 
-/// A swipe as a controller sends it (contract, section 3).
-#[derive(Clone, Debug, Serialize)]
+/// A swipe as a controller sends it (contract, section 3). `Debug` hides the card.
+#[derive(Clone, Serialize)]
 pub struct SwipeMessage {
     /// 1.
     pub v: u8,
@@ -128,6 +129,15 @@ pub struct SwipeMessage {
     pub result: &'static str,
     /// `card`, `pin`, `qr`, `button`, `remote`, `duress`.
     pub method: &'static str,
+}
+
+impl fmt::Debug for SwipeMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwipeMessage")
+            .field("boot", &self.boot)
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The gateway's answer to a swipe.
@@ -156,8 +166,8 @@ pub struct CardsMessage {
     pub cards: Vec<String>,
 }
 
-impl std::fmt::Debug for CardsMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for CardsMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CardsMessage")
             .field("version", &self.version)
             .field("n_cards", &self.cards.len())
@@ -176,7 +186,6 @@ pub struct DoorDevice {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     topics: Topics,
     door: DoorId,
@@ -193,7 +202,15 @@ struct Shared {
     end: CancellationToken,
 }
 
-#[derive(Debug, Default)]
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("door", &self.door)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
 struct State {
     client: Option<AsyncClient>,
     /// Without PUBACK, by number.
@@ -204,7 +221,6 @@ struct State {
     on_wire: HashMap<u16, u64>,
 }
 
-#[derive(Debug)]
 struct Pending {
     topic: String,
     payload: Bytes,
@@ -399,7 +415,7 @@ impl Shared {
         let number = state.on_wire.remove(&packet_id);
         if let Some(pending) = number.and_then(|number| state.pending.remove(&number)) {
             // Nobody may be waiting any more.
-            let _: Result<(), ()> = pending.acknowledged.send(());
+            let _unheard = pending.acknowledged.send(()).is_err();
         }
         state.pump();
     }

@@ -95,7 +95,6 @@ impl Embedded {
             listen(addr).map_err(|source| EmbeddedError::Listen { addr, source })?;
         let (ended_tx, ended) = watch::channel(false);
         let token = supervisor.token();
-        // No name: a second endpoint in one process (a test) may have the same.
         let work = move || {
             let system = ntex::rt::System::new("mqtt");
             system.block_on(run(listener, context, access, events, health, token));
@@ -174,6 +173,8 @@ async fn run(
     }
 }
 
+/// Until it is aborted.
+#[expect(clippy::infinite_loop, reason = "the caller aborts the task")]
 async fn accept(server: Rc<Server>, listener: tokio::net::TcpListener) {
     loop {
         match listener.accept().await {
@@ -213,7 +214,8 @@ async fn serve(server: Rc<Server>, stream: TcpStream) {
     server.gone(&slot).await;
 }
 
-/// Brings what is on the desk to the doors that are there.
+/// Brings what is on the desk to the doors that are there, until it is aborted.
+#[expect(clippy::infinite_loop, reason = "the caller aborts the task")]
 async fn dispatch(server: Rc<Server>) {
     loop {
         while let Some(letter) = server.context.desk.next() {

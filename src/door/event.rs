@@ -75,7 +75,7 @@ impl Ack {
         let (tx, rx) = oneshot::channel();
         let ack = Ack::new(move |done| {
             // A receiver that has gone away does not want to know.
-            let _: Result<(), bool> = tx.send(done);
+            let _unheard = tx.send(done).is_err();
         });
         (ack, rx)
     }

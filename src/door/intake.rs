@@ -47,7 +47,6 @@ struct SharedTopic {
 }
 
 /// What arrived.
-#[derive(Debug)]
 pub(super) struct Message<'a> {
     pub(super) topic: &'a str,
     pub(super) payload: &'a [u8],

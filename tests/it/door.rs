@@ -198,3 +198,14 @@ fn cards(version: u64, n: u32) -> CardList {
 fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
+
+/// Runs `task` beside the test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test awaits what it starts, or ends"
+)]
+fn beside<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(task)
+}

@@ -47,8 +47,8 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// It will not mend by itself.
     pub(super) needs_someone: bool,
-    /// The session had worked.
-    pub(super) was_healthy: bool,
+    /// How long the session had been there.
+    pub(super) worked_for: Duration,
 }
 
 /// The session as the senders see it.
@@ -130,12 +130,19 @@ struct Progress {
     /// Gone when the session is.
     alive: Arc<()>,
     filters: Vec<String>,
-    /// Since CONNACK.
-    connected: bool,
+    /// CONNACK.
+    connected_at: Option<Instant>,
     /// All subscriptions granted.
     healthy: bool,
     /// SUBSCRIBE is unanswered; until when.
     suback_until: Option<Instant>,
+}
+
+impl Progress {
+    fn worked_for(&self) -> Duration {
+        self.connected_at
+            .map_or(Duration::ZERO, |connected_at| connected_at.elapsed())
+    }
 }
 
 /// Runs one session until it ends.
@@ -149,7 +156,7 @@ pub(super) async fn run(link: &Arc<Link>, token: &CancellationToken) -> Ended {
         client: client.clone(),
         alive: Arc::new(()),
         filters: link.context.intake.filters(),
-        connected: false,
+        connected_at: None,
         healthy: false,
         suback_until: None,
     };
@@ -160,7 +167,7 @@ pub(super) async fn run(link: &Arc<Link>, token: &CancellationToken) -> Ended {
         Ended::Renewed => true,
         Ended::Failed(_) => false,
     };
-    if polite && progress.connected {
+    if polite && progress.connected_at.is_some() {
         // Else the broker would publish our last will. Receipts given before go first.
         say_goodbye(&client, &mut event_loop).await;
     }
@@ -204,7 +211,7 @@ async fn on_event(
 ) -> Result<(), Failure> {
     match event {
         Event::Incoming(Packet::ConnAck(ack)) => {
-            progress.connected = true;
+            progress.connected_at = Some(Instant::now());
             link.context.metrics.connections.set(1);
             link.context.book.connected(Instant::now());
             link.context.desk.reconnected(ack.session_present);
@@ -367,7 +374,7 @@ impl Failure {
         Failure {
             reason,
             needs_someone: false,
-            was_healthy: progress.healthy,
+            worked_for: progress.worked_for(),
         }
     }
 }
@@ -394,7 +401,7 @@ fn failure(link: &Link, progress: &Progress, err: &ConnectionError) -> Failure {
             ),
             true,
         ),
-        ConnectionError::Io(err) if !progress.connected => (
+        ConnectionError::Io(err) if progress.connected_at.is_none() => (
             format!("the broker at {broker} cannot be reached ({err})"),
             false,
         ),
@@ -404,13 +411,17 @@ fn failure(link: &Link, progress: &Progress, err: &ConnectionError) -> Failure {
         ConnectionError::MqttState(StateError::AwaitPingResp) => {
             (format!("the broker at {broker} no longer answers"), false)
         }
-        ConnectionError::MqttState(StateError::ConnectionAborted) if progress.connected => (
-            format!(
-                "the broker at {broker} closed the connection; if it keeps doing so, another client may use the client id {:?}",
-                link.broker.client_id
-            ),
-            false,
-        ),
+        ConnectionError::MqttState(StateError::ConnectionAborted)
+            if progress.connected_at.is_some() =>
+        {
+            (
+                format!(
+                    "the broker at {broker} closed the connection; if it keeps doing so, another client may use the client id {:?}",
+                    link.broker.client_id
+                ),
+                false,
+            )
+        }
         other => (
             format!(
                 "the connection to the broker at {broker} broke ({})",
@@ -422,7 +433,7 @@ fn failure(link: &Link, progress: &Progress, err: &ConnectionError) -> Failure {
     Failure {
         reason,
         needs_someone,
-        was_healthy: progress.healthy,
+        worked_for: progress.worked_for(),
     }
 }
 

@@ -118,7 +118,12 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // Still there only after a panic in the connection's task.
+        if let Some(connection) = self.connection.take() {
+            self.server.forget(&connection);
+        }
         self.server.n_open.set(self.server.n_open.get() - 1);
+        self.server.progress.notify_one();
     }
 }
 
@@ -281,10 +286,9 @@ impl Server {
         let no_keep_alive = packet.keep_alive == 0;
         self.next_id.set(connection.id + 1);
         self.take_over(&connection);
-        let mut connections = self.connections.borrow_mut();
-        connections.insert(connection.id, Rc::clone(&connection));
-        self.show_count(connections.len());
-        drop(connections);
+        let known = Rc::clone(&connection);
+        self.connections.borrow_mut().insert(connection.id, known);
+        self.show_count();
         slot.connection.replace(Some(Rc::clone(&connection)));
         // It ends with the connection.
         drop(ntex::rt::spawn(bring(Rc::clone(self), connection)));
@@ -423,16 +427,9 @@ impl Server {
     /// The connection of `slot` has ended, whatever the way.
     pub(super) async fn gone(&self, slot: &Slot) {
         let Some(connection) = slot.connection.take() else {
-            self.progress.notify_one();
             return;
         };
-        connection.gone.set(true);
-        connection.wake.notify_one();
-        let mut connections = self.connections.borrow_mut();
-        connections.remove(&connection.id);
-        self.show_count(connections.len());
-        drop(connections);
-        self.progress.notify_one();
+        self.forget(&connection);
         let Some(will) = connection.will.take() else {
             return;
         };
@@ -448,7 +445,16 @@ impl Server {
         }
     }
 
-    fn show_count(&self, n_connections: usize) {
+    fn forget(&self, connection: &Connection) {
+        connection.gone.set(true);
+        connection.wake.notify_one();
+        self.connections.borrow_mut().remove(&connection.id);
+        self.show_count();
+        self.progress.notify_one();
+    }
+
+    fn show_count(&self) {
+        let n_connections = self.connections.borrow().len();
         let shown = i64::try_from(n_connections).unwrap_or(i64::MAX);
         self.context.metrics.connections.set(shown);
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{Gateway, SOON, cards, device, device_options, door, native, secret, swipe};
+use super::{Gateway, SOON, beside, cards, device, device_options, door, native, secret, swipe};
 use crate::harness::{Logs, eventually, net};
 
 /// CONNECT of client "x", MQTT 3.1.1, clean session, keep-alive 60 s.
@@ -92,7 +92,7 @@ async fn what_could_not_be_kept_is_sent_again_by_the_controller() {
     let mut gateway = start(1);
     let controllers = Supervisor::new();
     let device = device(addr(&gateway).port(), 1, &controllers).await;
-    let sent = tokio::spawn({
+    let sent = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(1), SOON).await }
     });
@@ -104,7 +104,7 @@ async fn what_could_not_be_kept_is_sent_again_by_the_controller() {
     sent.await.unwrap().unwrap();
 
     // Power lost between the swipe and its PUBACK.
-    let sent = tokio::spawn({
+    let sent = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(2), SOON).await }
     });
@@ -146,7 +146,7 @@ async fn decisions_card_lists_and_our_status_reach_the_door() {
         Some(2)
     );
 
-    let sent = tokio::spawn({
+    let sent = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(5), SOON).await }
     });
@@ -347,7 +347,7 @@ async fn rude_strangers_harm_nobody() {
     }
     let controllers = Supervisor::new();
     let device = device(at.port(), 1, &controllers).await;
-    let sent = tokio::spawn({
+    let sent = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(1), SOON).await }
     });
@@ -372,7 +372,7 @@ async fn a_large_message_is_rejected_and_a_huge_one_cut_off() {
     let controllers = Supervisor::new();
     let device = device(addr(&gateway).port(), 1, &controllers).await;
     let topic = "stairgate/majian-1/door/d1/swipe".to_owned();
-    let sent = tokio::spawn({
+    let sent = beside({
         let (device, topic) = (device.clone(), topic.clone());
         let payload = vec![b'x'; 600_000].into();
         async move { device.publish(topic, payload, false, SOON).await }
@@ -424,7 +424,7 @@ async fn controllers_of_other_makes_speak_on_their_shared_topic() {
         "-m",
         event,
     ]);
-    let sent = tokio::spawn(publisher.kill_on_drop(true).output());
+    let sent = beside(publisher.kill_on_drop(true).output());
     gateway.take_swipes([50]).await;
     assert!(sent.await.unwrap().unwrap().status.success());
     gateway.doors.stop().await;
@@ -436,7 +436,7 @@ async fn intake_that_is_closed_ends_the_events_and_refuses_what_comes() {
     let mut gateway = start(1);
     let controllers = Supervisor::new();
     let device = device(addr(&gateway).port(), 1, &controllers).await;
-    let sent = tokio::spawn({
+    let sent = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(1), SOON).await }
     });
@@ -473,7 +473,7 @@ async fn a_hundred_doors_at_once_lose_nothing() {
     let begin = Instant::now();
     let mut senders = Vec::new();
     for (n, device) in (0..N_DOORS).zip(devices) {
-        senders.push(tokio::spawn(async move {
+        senders.push(beside(async move {
             let sent = (0..N_EACH).map(|seq| {
                 let device = device.clone();
                 async move { device.swipe(&swipe(n * N_EACH + seq), SOON).await.unwrap() }

@@ -11,7 +11,9 @@ use stairgate::telemetry::State;
 use stairgate::time::Clock;
 use tokio::time::Instant;
 
-use super::{Gateway, SOON, at_broker, cards, device, device_options, door, native, secret, swipe};
+use super::{
+    Gateway, SOON, at_broker, beside, cards, device, device_options, door, native, secret, swipe,
+};
 use crate::harness::{Logs, Mosquitto, MosquittoOptions, eventually};
 
 const DYNAMIC_SECURITY: &str = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
@@ -128,7 +130,7 @@ async fn a_broker_killed_and_restarted_gets_everything_again_from_both_sides() {
     })
     .await;
     assert!(gateway.mqtt_health().1.contains("localhost:"));
-    let late = tokio::spawn({
+    let late = beside({
         let device = device.clone();
         async move { device.swipe(&swipe(2), SOON).await }
     });
@@ -336,7 +338,7 @@ async fn a_flood_loses_nothing_and_waits_at_the_broker() {
             &controllers,
         )
         .await;
-        senders.push(tokio::spawn(async move {
+        senders.push(beside(async move {
             let first = (n - 1) * N_SWIPES / 4;
             let sent = (first..first + N_SWIPES / 4).map(|seq| {
                 let device = device.clone();
