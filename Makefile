@@ -25,7 +25,7 @@ demo: ## the whole gateway with simulated cameras, doors and police, on this mac
 test: ## everything that must hold before a change lands; what CI runs
 	@bash deploy/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	cargo nextest run --locked --profile ci
+	NEXTEST_TEST_THREADS=$$((2 * $$(nproc))) cargo nextest run --locked --profile ci
 	cargo test --locked --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
