@@ -43,7 +43,10 @@ bench: ## measurements of the hot paths, for commit messages; nothing fails on t
 	cargo bench --locked --benches
 
 .PHONY: fuzz
-fuzz: ## random bytes into every decoder, FUZZ_S=60 for each; needs a nightly toolchain and cargo-fuzz
-	@cd tests/fuzz && for target in $$(cargo fuzz list --fuzz-dir .); do \
-	    cargo +nightly fuzz run --fuzz-dir . "$$target" -- -max_total_time=$(FUZZ_S) -rss_limit_mb=1024; \
+fuzz: ## random bytes into every decoder, FUZZ_S=60 each; needs a nightly toolchain and cargo-fuzz
+	@for target in $$(ls tests/fuzz/seeds); do \
+	    mkdir -p "tests/fuzz/corpus/$$target"; \
+	    cargo +nightly fuzz run --fuzz-dir tests/fuzz "$$target" \
+	        "tests/fuzz/corpus/$$target" "tests/fuzz/seeds/$$target" \
+	        -- -max_total_time=$(FUZZ_S) -rss_limit_mb=1024; \
 	done
