@@ -207,12 +207,12 @@ impl Webhook {
                     self.options.connect_timeout,
                 )));
             }
-            return DeliveryError::Connect(innermost(err));
+            return DeliveryError::Connect(innermost(&err));
         }
         if timed_out {
             return DeliveryError::TimedOut(self.options.total_timeout);
         }
-        DeliveryError::Broken(innermost(err))
+        DeliveryError::Broken(innermost(&err))
     }
 }
 
@@ -322,7 +322,7 @@ fn authorities(id: &LinkageId, path: &PathBuf) -> Result<Vec<Certificate>, Webho
 }
 
 /// reqwest wraps the cause in layers that say the same; the innermost names what happened.
-fn innermost(err: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
+fn innermost(err: &reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
     let mut text = err.to_string();
     let mut source = err.source();
     while let Some(inner) = source {

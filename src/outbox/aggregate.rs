@@ -10,15 +10,18 @@ use crate::domain::alert::{Alert, Counted, Flood};
 use crate::domain::id::AlertId;
 use crate::time::WallTime;
 
+/// Occurrences remembered of one door and kind, whatever is configured.
+const REMEMBERED_MAX: u32 = 100;
 /// Alerts of this severity and graver are never counted together.
 const SEVERITY_ALWAYS_RAISED: u8 = 1;
 
 /// From which rate on alerts of one door and kind are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloodOptions {
-    /// So many within `window` are raised each by itself; at least 1.
+    /// So many within `window` are raised each by itself; 1 to 100.
     pub n_max: u32,
-    /// How far back is looked; also how often a growing count is told to receivers.
+    /// How far back is looked; also how often a growing count is told to receivers. Zero: alerts are
+    /// never counted together.
     pub window: Duration,
     /// A flood that goes on raises a new alert so long after the last: the old one may be closed.
     pub span_max: Duration,
@@ -65,7 +68,7 @@ pub(super) fn subject(alert: &Alert) -> String {
 
 /// Judges one more occurrence at `now` and remembers it in `flood`.
 pub(super) fn judge(flood: &mut Flood, options: &FloodOptions, now: WallTime) -> Verdict {
-    let n_max = usize::try_from(options.n_max.max(1)).unwrap_or(usize::MAX);
+    let n_max = usize::try_from(options.n_max.clamp(1, REMEMBERED_MAX)).unwrap_or(1);
     // The clock may have been set back: what lies in the future is as far away as it is ahead.
     let is_near = |at: WallTime, reach: Duration| now.since(at).max(at.since(now)) < reach;
     let n_near = flood

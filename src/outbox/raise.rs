@@ -111,7 +111,7 @@ impl RaisePolicy {
 }
 
 /// What about an alert has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The clip of `entry` is settled. Of no effect on an alert that another entry raised.
     ClipSettled {

@@ -158,10 +158,10 @@ impl Receiver {
         *self.shared.n_repeats.lock().unwrap()
     }
 
-    /// Which of `ids` it does not know of.
-    pub(crate) fn missing<'a>(&self, ids: &'a [String]) -> Vec<&'a String> {
+    /// Does it know of all `ids`?
+    pub(crate) fn knows(&self, ids: &[String]) -> bool {
         let known = self.shared.revisions.lock().unwrap();
-        ids.iter().filter(|id| !known.contains_key(*id)).collect()
+        known.len() >= ids.len() && ids.iter().all(|id| known.contains_key(id))
     }
 
     /// Alerts it knows of, each with the highest revision it took.
