@@ -209,14 +209,28 @@ fn a_gap_is_kept_in_real_time_and_the_last_frame_stays() {
 fn a_later_part_with_other_parameters_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.mp4");
-    let first = part("video/numbered-h264.mp4", 0..100, 30, 100);
-    let second = part("video/numbered-h264-small.mp4", 0..150, 0, 120);
-    let third = part("video/numbered-h264.mp4", 200..260, 200, 260);
-    let parts = [first, second, third];
-    fs::write(&clip, mux::export(&parts).unwrap().file).unwrap();
-    let shown = run(0, 30, 70).chain(run(70, 20_000, 120));
-    let shown: Vec<_> = shown.chain(run(190, 200, 60)).collect();
-    assert_shows(&clip, &shown, 250 * 3_600);
+    for (name, other, other_number) in [
+        (
+            "video/numbered-h264.mp4",
+            "video/numbered-h264-small.mp4",
+            20_000,
+        ),
+        (
+            "video/numbered-h265.mp4",
+            "video/numbered-h265-small.mp4",
+            40_000,
+        ),
+    ] {
+        let parts = [
+            part(name, 0..100, 30, 100),
+            part(other, 0..150, 0, 120),
+            part(name, 200..260, 200, 260),
+        ];
+        fs::write(&clip, mux::export(&parts).unwrap().file).unwrap();
+        let shown = run(0, 30, 70).chain(run(70, other_number, 120));
+        let shown: Vec<_> = shown.chain(run(190, 200, 60)).collect();
+        assert_shows(&clip, &shown, 250 * 3_600);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn numbered_fixtures_show_their_numbers() {
         ("video/numbered-h264.mp4", 0..1_600),
         ("video/numbered-h264-small.mp4", 20_000..20_500),
         ("video/numbered-h265.mp4", 0..1_600),
+        ("video/numbered-h265-small.mp4", 40_000..40_250),
     ] {
         let expected: Vec<u32> = numbers.collect();
         assert_eq!(shown_numbers(&fixture(name)), expected, "{name}");
