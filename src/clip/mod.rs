@@ -23,8 +23,8 @@ use crate::supervise::BlockingError;
 use crate::time::{MediaTime, WallTime, ns_to_ticks};
 
 /// How long the last frame of a file may be held beyond its own end: the keeper had to guess how
-/// long it would last. Anything more is footage that has gone missing.
-const HOLD_TICKS_MAX: i64 = MediaTime::HZ;
+/// long it would last (5 s at most). Anything more is footage that has gone missing.
+const HOLD_TICKS_MAX: i64 = 5 * MediaTime::HZ;
 
 /// A clip cannot be shown.
 #[derive(Debug, thiserror::Error)]

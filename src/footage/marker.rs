@@ -28,7 +28,7 @@ pub(super) enum Mark {
 
 /// Why the mark cannot be read or set.
 #[derive(Debug, thiserror::Error)]
-pub enum MarkError {
+pub(super) enum MarkError {
     /// The folder or the mark's file cannot be used.
     #[error("use the mark {path} of the footage disk")]
     Io {

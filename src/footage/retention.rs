@@ -8,16 +8,20 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
 use super::disk::{FreeSpaceFloor, Space};
+use super::task::Shared;
 use crate::domain::alert::DeliveryState;
 use crate::domain::clip::{ClipOutcome, FootageName, MissedReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::EntryId;
+use crate::error::chain;
 use crate::store::{Store, StoreError, Txn, tables};
+use crate::supervise;
 use crate::time::WallTime;
 
 /// Files deleted in one round, at most, so that a round stays short.
@@ -55,16 +59,25 @@ enum Rank {
 
 /// Deletes what is due at `now`, with `space` left on the disk.
 pub(super) async fn clear(
-    store: &Store,
+    shared: &Arc<Shared>,
     rules: &Rules<'_>,
     now: WallTime,
     space: Space,
 ) -> Result<Cleared, StoreError> {
+    let store = &shared.store;
     forget_doomed(store, rules.root).await?;
     let mut cleared = Cleared::default();
     let limit = now.minus(rules.keep);
     let mut short_bytes = space.short_bytes(rules.floor);
-    let mut candidates = candidates(store, limit)?;
+    let reader = Arc::clone(shared);
+    let found = supervise::blocking("footage-retention", move || candidates(&reader, limit)).await;
+    let mut candidates = match found {
+        Ok(found) => found?,
+        Err(err) => {
+            error!(error = %chain(&err), "footage to delete cannot be found");
+            return Ok(cleared);
+        }
+    };
     candidates.sort_by(|a, b| (a.0, a.2.ends_at, &a.1).cmp(&(b.0, b.2.ends_at, &b.1)));
     let (old, young): (Vec<_>, Vec<_>) = candidates
         .into_iter()
@@ -105,13 +118,15 @@ enum Held {
 
 /// Every closed file that may go, with its rank; those that end before `limit` are past their age.
 fn candidates(
-    store: &Store,
+    shared: &Shared,
     limit: WallTime,
 ) -> Result<Vec<(Rank, FootageName, FootageRecord)>, StoreError> {
+    let store = &shared.store;
     let mut found = Vec::new();
     for row in store.scan(tables::FOOTAGE, &()) {
         let (name, record) = row?;
-        if record.state == FootageState::Open {
+        // A recent file may be shown by a clip that was settled but is not in the store yet.
+        if record.state == FootageState::Open || shared.recent.contains(&name) {
             continue;
         }
         let held = if record.ends_at < limit {

@@ -13,6 +13,7 @@ mod numbered;
 mod cli;
 mod clip;
 mod export;
+mod footage;
 mod door;
 mod camera;
 mod harness_works;

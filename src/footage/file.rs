@@ -1,0 +1,379 @@
+//! One footage file: append-only fragmented MP4 that can be played up to its last whole fragment at
+//! any moment, and the side file that is put beside it once it is finished.
+//!
+//! Everything here blocks and runs on the blocking pool. Order on the disk: write, `fdatasync`, and
+//! for a new file `fsync` of its folders; only then may the index name it. An append that fails
+//! leaves the file as it was before. Not here: which frames (`keeper`), the boxes (`boxes`).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::boxes::{self, Flaw};
+use super::kept::Placed;
+use crate::camera::VideoParams;
+use crate::domain::clip::{FootageName, Gap};
+use crate::domain::footage::{FootageRecord, FootageState};
+use crate::domain::id::CameraId;
+use crate::error::Class;
+use crate::mux::{FragmentWriter, MuxError, Sample};
+use crate::time::{MediaTime, RunId, WallTime};
+
+/// Version of the side file.
+const SIDE_VERSION: u8 = 1;
+
+/// Where a file's bytes go: the disk, or a disk of a test.
+pub(super) trait Storage: io::Write {
+    /// Waits until all bytes are on the disk.
+    fn sync_data(&mut self) -> io::Result<()>;
+    /// Cuts the file to `bytes` and goes on from there.
+    fn cut(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn sync_data(&mut self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+}
+
+/// Why footage is not on the disk.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    /// The file or its folders cannot be made, written, or made durable.
+    #[error("{what} {path}")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The frames cannot be put into MP4.
+    #[error("put frames into {name}")]
+    Mux {
+        name: FootageName,
+        #[source]
+        source: MuxError,
+    },
+    /// The footage disk is not there.
+    #[error("the footage disk is away")]
+    Away,
+}
+
+impl FileError {
+    /// A full disk may be freed; parameters that cannot be muxed stay so.
+    pub(super) fn class(&self) -> Class {
+        match self {
+            FileError::Io { .. } | FileError::Away => Class::Transient,
+            FileError::Mux { source, .. } => source.class(),
+        }
+    }
+}
+
+/// What lies beside a finished file, as JSON: what it shows, what is wrong with it, and a sum for
+/// each fragment, so that a changed byte can be placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Side {
+    pub(super) v: u8,
+    pub(super) camera: CameraId,
+    pub(super) run: RunId,
+    pub(super) starts_at: WallTime,
+    pub(super) ends_at: WallTime,
+    /// Bytes of the movie header, which come before the first fragment.
+    pub(super) header_bytes: u64,
+    pub(super) gops: Vec<SideGop>,
+    /// Stretches with damaged pictures or with one that stands too long.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// One fragment: a GOP, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SideGop {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    /// Ticks of 1/90000 s on the file's time line.
+    pub(super) from: MediaTime,
+    pub(super) to: MediaTime,
+    pub(super) starts_at: WallTime,
+    pub(super) n_frames: u32,
+    pub(super) is_key: bool,
+    /// Of all its bytes, 64 hexadecimal digits.
+    pub(super) sha256: String,
+}
+
+impl Side {
+    pub(super) fn new(camera: CameraId, run: RunId) -> Side {
+        let never = WallTime::from_unix_ns(0);
+        Side {
+            v: SIDE_VERSION,
+            camera,
+            run,
+            starts_at: never,
+            ends_at: never,
+            header_bytes: 0,
+            gops: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Takes in one more fragment and its flaws.
+    pub(super) fn push(&mut self, gop: SideGop, flaws: &[Flaw]) {
+        if self.gops.is_empty() {
+            self.starts_at = gop.starts_at;
+        }
+        let wall_of = |at: MediaTime| {
+            let ns = MediaTime(at.ticks_since(gop.from)).ns();
+            WallTime::from_unix_ns(gop.starts_at.unix_ns().saturating_add(ns))
+        };
+        self.ends_at = wall_of(gop.to);
+        self.gaps.extend(flaws.iter().map(|flaw| Gap {
+            from: wall_of(flaw.from),
+            to: wall_of(flaw.to),
+            reason: flaw.reason,
+        }));
+        self.gops.push(gop);
+    }
+
+    /// The end of its last fragment in the file.
+    pub(super) fn whole_bytes(&self) -> u64 {
+        let last = self.gops.last();
+        last.map_or(self.header_bytes, |gop| gop.offset + gop.bytes)
+    }
+
+    /// What the index says of the file.
+    pub(super) fn record(&self, state: FootageState) -> FootageRecord {
+        FootageRecord {
+            camera: self.camera.clone(),
+            run: self.run,
+            state,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            bytes: self.whole_bytes(),
+            n_gops: u32::try_from(self.gops.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Puts it beside the footage file `name`, at once or not at all.
+    pub(super) fn write(&self, root: &Path, name: &FootageName) -> Result<(), FileError> {
+        let path = root.join(name.as_str()).with_extension("json");
+        let new = path.with_extension("json.new");
+        let json = serde_json::to_vec_pretty(self).expect("plain data is always JSON");
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(&json)?;
+            file.sync_all()
+        });
+        let placed = written.and_then(|()| fs::rename(&new, &path));
+        let placed = placed.and_then(|()| sync_folder(path.parent().unwrap_or(root)));
+        placed.map_err(io_error("write", &path))
+    }
+}
+
+/// A file being appended to.
+#[derive(Debug)]
+pub(super) struct FootageFile<S: Storage = File> {
+    name: FootageName,
+    root: PathBuf,
+    storage: S,
+    writer: FragmentWriter,
+    /// `ftyp` and `moov`, until the first fragment is written with it.
+    head: Option<Bytes>,
+    side: Side,
+    is_published: bool,
+}
+
+impl FootageFile<File> {
+    /// Makes the file `start`-`run` of `camera` and its folders. Its name gets the first part number
+    /// that is free. Nothing is written before the first append.
+    pub(super) fn create(
+        root: &Path,
+        camera: &CameraId,
+        (start, run): (WallTime, RunId),
+        params: &VideoParams,
+    ) -> Result<FootageFile<File>, FileError> {
+        let mut part = 0;
+        loop {
+            let name = FootageName::new(camera, start, run, part);
+            let path = root.join(name.as_str());
+            let made = make_folders(root, &path).and_then(|()| {
+                OpenOptions::new()
+                    .append(true)
+                    .read(true)
+                    .create_new(true)
+                    .open(&path)
+            });
+            match made {
+                Ok(storage) => return FootageFile::over(root, name, run, storage, params),
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && part < u32::MAX => {
+                    part += 1;
+                }
+                Err(err) => return Err(io_error("create", &path)(err)),
+            }
+        }
+    }
+}
+
+impl<S: Storage> FootageFile<S> {
+    /// A file whose bytes go to `storage`, which is empty.
+    pub(super) fn over(
+        root: &Path,
+        name: FootageName,
+        run: RunId,
+        storage: S,
+        params: &VideoParams,
+    ) -> Result<FootageFile<S>, FileError> {
+        let started = FragmentWriter::new(params);
+        let (writer, head) = started.map_err(|source| FileError::Mux {
+            name: name.clone(),
+            source,
+        })?;
+        Ok(FootageFile {
+            side: Side::new(name.camera(), run),
+            name,
+            root: root.to_owned(),
+            storage,
+            writer,
+            head: Some(head),
+            is_published: false,
+        })
+    }
+
+    pub(super) fn name(&self) -> &FootageName {
+        &self.name
+    }
+
+    /// What the index says of it, up to the last append.
+    pub(super) fn record(&self, state: FootageState) -> FootageRecord {
+        self.side.record(state)
+    }
+
+    /// Appends `frames` as one fragment, the first of which was taken at `wall`; returns the bytes
+    /// written. When it fails the file is cut back to what it was.
+    pub(super) fn append(
+        &mut self,
+        wall: WallTime,
+        frames: &[Placed],
+        flaws: &[Flaw],
+    ) -> Result<u64, FileError> {
+        let samples: Vec<Sample> = frames.iter().map(sample).collect();
+        let fragment = self.writer.fragment(&samples);
+        let fragment = fragment.map_err(|source| FileError::Mux {
+            name: self.name.clone(),
+            source,
+        })?;
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
+            return Ok(0);
+        };
+        let mut parts = boxes::prft(wall, first.at);
+        if !flaws.is_empty() {
+            parts.extend(boxes::flaws(flaws));
+        }
+        let head = self.head.clone().unwrap_or_default();
+        let before = self.side.whole_bytes();
+        let put = |storage: &mut S| {
+            storage.write_all(&head)?;
+            storage.write_all(&parts)?;
+            storage.write_all(&fragment)
+        };
+        if let Err(err) = put(&mut self.storage) {
+            // Bytes that cannot be cut off now are cut off by the recovery at the next start.
+            drop(self.storage.cut(before));
+            return Err(io_error("append to", &self.path())(err));
+        }
+        let head_bytes = head.len() as u64;
+        if self.head.take().is_some() {
+            self.side.header_bytes = head_bytes;
+        }
+        let bytes = (parts.len() + fragment.len()) as u64;
+        let sha256 = sum(&[&parts, &fragment]);
+        let gop = SideGop {
+            offset: before + head_bytes,
+            bytes,
+            from: first.at,
+            to: last.at.plus_ticks(last.duration_ticks),
+            starts_at: wall,
+            n_frames: u32::try_from(frames.len()).unwrap_or(u32::MAX),
+            is_key: first.frame.is_key,
+            sha256,
+        };
+        self.side.push(gop, flaws);
+        Ok(head_bytes + bytes)
+    }
+
+    /// Waits until everything appended is on the disk, and the file's name, too.
+    pub(super) fn sync(&mut self) -> Result<(), FileError> {
+        let path = self.path();
+        self.storage.sync_data().map_err(io_error("sync", &path))?;
+        if !self.is_published {
+            sync_folders(&self.root, &path).map_err(io_error("sync the folders of", &path))?;
+            self.is_published = true;
+        }
+        Ok(())
+    }
+
+    /// Finishes it: all bytes and its side file are on the disk. Returns what the index says of it.
+    pub(super) fn finish(mut self) -> Result<FootageRecord, FileError> {
+        self.sync()?;
+        self.side.write(&self.root, &self.name)?;
+        Ok(self.side.record(FootageState::Closed))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.root.join(self.name.as_str())
+    }
+}
+
+/// SHA-256 of `parts` one after the other, as 64 hexadecimal digits.
+pub(super) fn sum(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hex::encode(hasher.finalize())
+}
+
+/// Makes the entries of `folder` durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folders from that of `path` up to `root`, each entry of which leads to `path`.
+fn sync_folders(root: &Path, path: &Path) -> io::Result<()> {
+    for folder in path.ancestors().skip(1) {
+        sync_folder(folder)?;
+        if folder == root {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folders below `root` that lead to `path`; never `root` itself, which may be a disk that
+/// is not there.
+fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
+    fs::metadata(root)?;
+    match path.parent() {
+        Some(folder) => fs::create_dir_all(folder),
+        None => Ok(()),
+    }
+}
+
+fn sample(placed: &Placed) -> Sample {
+    Sample {
+        at: placed.at,
+        duration_ticks: placed.duration_ticks,
+        is_key: placed.frame.is_key,
+        data: placed.frame.data.clone(),
+    }
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Io { what, path, source }
+}

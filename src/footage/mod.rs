@@ -1,0 +1,347 @@
+//! Kept video: which frames of a camera stay, the append-only files they lie in, what a clip shows of
+//! them, and what a crash leaves.
+//!
+//! A clip is a window over footage. `keeper` decides (pure), `task` carries it out, `file` and `boxes`
+//! are the bytes, `recovery` and `past` work from files alone. Fragmented MP4 as in ISO/IEC 14496-12,
+//! one GOP a fragment, each labelled with its wall time. Not here: exporting a clip (`clip`).
+
+mod boxes;
+mod disk;
+mod file;
+mod keeper;
+mod kept;
+mod marker;
+mod metrics;
+mod past;
+mod recent;
+mod recovery;
+mod resolve;
+mod retention;
+mod round;
+mod scan;
+mod task;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
+use tracing::{error, info_span};
+
+use self::metrics::Metrics;
+use self::recent::Recent;
+use self::task::{KeeperTask, REQUESTS_MAX, Shared, Slot};
+use crate::camera::Feed;
+use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, MissedReason};
+use crate::domain::footage::FootageRecord;
+use crate::domain::id::{CameraId, EntryId};
+use crate::error::chain;
+use crate::retry::Backoff;
+use crate::store::{Store, StoreError, tables};
+use crate::supervise::{self, Supervisor};
+use crate::telemetry::{HealthBoard, Registry, Throttle};
+use crate::time::{Clock, WallTime};
+
+pub use self::disk::FreeSpaceFloor;
+pub use self::scan::ScanReport;
+
+/// Settled clips that wait for their receiver; beyond that the keepers wait, and the ring covers for
+/// them.
+const SETTLED_MAX: usize = 64;
+/// Disk jobs at a time over all cameras: enough to keep a disk busy, few enough not to fill the pool.
+const JOBS_MAX: usize = 8;
+/// How long a file stays open after its last window: the pre-roll of the next swipe, and 5 s for its
+/// way here.
+const LINGER: Duration = Duration::from_secs(15);
+/// Longest time for all keepers to settle and close at the end.
+const CLOSE_MAX: Duration = Duration::from_secs(15);
+/// One warning about the disk in this time.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+/// How much earlier than a window a file may begin and still show some of it: the longest file, and
+/// two hours for steps of the wall clock.
+const REACH_BACK: Duration = Duration::from_secs(30 * 60 + 2 * 3_600);
+
+/// Where footage lies and how long.
+#[derive(Clone, Debug)]
+pub struct FootageOptions {
+    /// Its folder.
+    pub path: PathBuf,
+    /// How long it is kept, counted from a file's end.
+    pub retention: Duration,
+    /// What stays free on its disk.
+    pub floor: FreeSpaceFloor,
+    /// How long a file stays open after the last window that needs it: at least the pre-roll.
+    pub linger: Duration,
+}
+
+impl FootageOptions {
+    /// The folder, the time footage is kept, and what stays free on the disk.
+    pub fn new(path: PathBuf, retention: Duration, floor: FreeSpaceFloor) -> FootageOptions {
+        FootageOptions {
+            path,
+            retention,
+            floor,
+            linger: LINGER,
+        }
+    }
+}
+
+/// A clip that an entry wants of one camera.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipRequest {
+    /// Whose.
+    pub entry: EntryId,
+    /// Of which camera.
+    pub camera: CameraId,
+    /// The first moment wanted. The instants rule; `window` only labels them.
+    pub from: Instant,
+    /// The first moment after it.
+    pub to: Instant,
+    /// The same moments as the entry shows them.
+    pub window: ClipWindow,
+}
+
+/// A clip whose outcome is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipSettled {
+    /// Whose.
+    pub entry: EntryId,
+    /// Of which camera.
+    pub camera: CameraId,
+    /// What became of it. All bytes it names are on the disk.
+    pub outcome: ClipOutcome,
+    /// The end of its window.
+    pub window_end: Instant,
+}
+
+/// Something about the footage disk that people should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FootageEvent {
+    /// Little space is left.
+    DiskLow {
+        /// Bytes free.
+        free_bytes: u64,
+    },
+    /// There is enough space again.
+    DiskFine,
+    /// The disk is away, or is another one.
+    DiskGone,
+    /// The right disk is there again.
+    DiskBack,
+    /// Footage was deleted before its time.
+    EarlyDeletion {
+        /// Files.
+        n_files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+}
+
+/// Why the footage cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum FootageError {
+    /// The index cannot be read or written.
+    #[error("use the index of footage")]
+    Index(#[source] StoreError),
+}
+
+/// Why a clip was not taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Too many clips of this camera are open.
+    #[error("more than 16 clips of one camera at once")]
+    Overload,
+    /// No such camera is attached.
+    #[error("no such camera")]
+    UnknownCamera,
+}
+
+impl RequestError {
+    /// What becomes of the clip.
+    pub fn reason(self) -> MissedReason {
+        match self {
+            RequestError::Overload => MissedReason::Overload,
+            RequestError::UnknownCamera => MissedReason::NoCamera,
+        }
+    }
+}
+
+/// The footage of all cameras. Cheap to clone; clones share it.
+#[derive(Clone, Debug)]
+pub struct Footage {
+    shared: Arc<Shared>,
+    slots: Arc<Mutex<BTreeMap<CameraId, Arc<Slot>>>>,
+    keepers: Supervisor,
+    opened_at: WallTime,
+}
+
+impl Footage {
+    /// Opens the footage folder, finishes what a crash left open, and begins to compare disk and
+    /// index. Settled clips come through the first receiver, which must be drained.
+    ///
+    /// # Errors
+    /// [`FootageError::Index`] when the store fails.
+    pub async fn open(
+        options: FootageOptions,
+        clock: Clock,
+        store: Store,
+        supervisor: &Supervisor,
+        board: &HealthBoard,
+        registry: &mut Registry,
+    ) -> Result<
+        (
+            Footage,
+            mpsc::Receiver<ClipSettled>,
+            mpsc::Receiver<FootageEvent>,
+        ),
+        FootageError,
+    > {
+        let (settled, receiver) = mpsc::channel(SETTLED_MAX);
+        let shared = Arc::new(Shared {
+            options,
+            clock,
+            store,
+            metrics: Metrics::register(registry),
+            jobs: Semaphore::new(JOBS_MAX),
+            settled,
+            recent: Recent::default(),
+            started: Instant::now(),
+            is_there: AtomicBool::new(true),
+            warnings: Throttle::new(WARN_EVERY),
+        });
+        let keepers = supervisor.group();
+        let opened_at = shared.clock.now();
+        let footage = Footage {
+            shared,
+            slots: Arc::default(),
+            keepers,
+            opened_at,
+        };
+        let events = footage.watch_disk(board).await?;
+        Ok((footage, receiver, events))
+    }
+
+    /// Begins to keep footage of `feed`'s camera; a camera that is attached already is attached anew.
+    pub fn attach(&self, feed: Feed) {
+        let camera = feed.camera().clone();
+        let slot = Arc::new(Slot {
+            open: Mutex::default(),
+            wake: Notify::new(),
+            stop: self.keepers.token().child_token(),
+        });
+        let before = self.slots.lock().insert(camera.clone(), Arc::clone(&slot));
+        if let Some(before) = before {
+            before.stop.cancel();
+        }
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30), 0)
+            .expect("1 s is less than 30 s");
+        let shared = Arc::clone(&self.shared);
+        let span = info_span!("footage", %camera);
+        let name = format!("footage/{camera}");
+        self.keepers.keep(&name, span, backoff, move |stop| {
+            // A keeper that is started anew finds the clips that are still open.
+            slot.wake.notify_one();
+            KeeperTask::new(Arc::clone(&shared), Arc::clone(&slot), feed.clone()).run(stop)
+        });
+    }
+
+    /// Ends the keeping of `camera`: its open clips are settled with what there is.
+    pub fn detach(&self, camera: &CameraId) {
+        if let Some(slot) = self.slots.lock().remove(camera) {
+            slot.stop.cancel();
+        }
+    }
+
+    /// Asks for a clip; its outcome comes as a [`ClipSettled`] soon after its window's end. Never waits.
+    ///
+    /// The window may reach back as far as the camera's ring, and to footage of the last two minutes.
+    ///
+    /// # Errors
+    /// [`RequestError::Overload`] beyond 16 open clips of the camera; [`RequestError::UnknownCamera`].
+    pub fn request(&self, request: ClipRequest) -> Result<(), RequestError> {
+        let slots = self.slots.lock();
+        let slot = slots
+            .get(&request.camera)
+            .ok_or(RequestError::UnknownCamera)?;
+        let mut open = slot.open.lock();
+        if open.len() >= REQUESTS_MAX && !open.contains_key(&request.entry) {
+            return Err(RequestError::Overload);
+        }
+        open.insert(request.entry, request);
+        drop(open);
+        slot.wake.notify_one();
+        Ok(())
+    }
+
+    /// The clip of `window` from files alone: for a swipe that came late, and after a restart.
+    pub async fn settle_past(&self, camera: &CameraId, window: ClipWindow) -> ClipOutcome {
+        let files = match self.files_of(camera, window) {
+            Ok(files) => files,
+            Err(err) => {
+                error!(error = %chain(&err), %camera, "index of footage cannot be read");
+                Vec::new()
+            }
+        };
+        for (name, _) in &files {
+            self.shared.recent.touch(name);
+        }
+        let (root, opened_at) = (self.shared.options.path.clone(), self.opened_at);
+        let permit = self.shared.jobs.acquire().await;
+        let work = move || past::settle(&root, &files, window, opened_at);
+        let settled = supervise::blocking("footage-past", work).await;
+        drop(permit);
+        let outcome = settled.unwrap_or_else(|err| {
+            error!(error = %chain(&err), %camera, "clip cannot be settled from files");
+            ClipOutcome::Missed(MissedReason::NoFootage)
+        });
+        self.shared.metrics.settled(&outcome);
+        outcome
+    }
+
+    /// The folder of the footage.
+    pub fn root(&self) -> &Path {
+        &self.shared.options.path
+    }
+
+    /// Settles every open clip with what there is, closes every file, and ends the keepers.
+    pub async fn close(&self) {
+        if let Err(err) = self.keepers.shutdown(CLOSE_MAX).await {
+            error!(error = %err, "footage is not closed in order");
+        }
+    }
+
+    /// The files of `camera` that may show some of `window`, in order of time.
+    fn files_of(
+        &self,
+        camera: &CameraId,
+        window: ClipWindow,
+    ) -> Result<Vec<(FootageName, FootageRecord)>, StoreError> {
+        let low = border(camera, window.from.minus(REACH_BACK));
+        let high = border(camera, window.to.plus(REACH_BACK));
+        let rows = self
+            .shared
+            .store
+            .range(tables::FOOTAGE, &(), low.as_ref(), high.as_ref());
+        let mut files = Vec::new();
+        for row in rows {
+            let (name, record) = row?;
+            let shows = record.ends_at > window.from && record.starts_at < window.to;
+            if record.camera == *camera && shows {
+                files.push((name, record));
+            }
+        }
+        files.sort_by(|(a_name, a), (b_name, b)| (a.starts_at, a_name).cmp(&(b.starts_at, b_name)));
+        Ok(files)
+    }
+}
+
+/// A name that sorts before all of `camera` that start at `at` or later.
+fn border(camera: &CameraId, at: WallTime) -> Option<FootageName> {
+    let (day, label) = (at.utc_day(), at.file_label());
+    format!("{camera}/{day}/{label}-0.mp4").parse().ok()
+}

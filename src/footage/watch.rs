@@ -1,0 +1,292 @@
+//! The footage disk: whether it is there and ours, how much of it is free, and what goes when.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, info_span, warn};
+
+use super::disk::Space;
+use super::marker::{self, Mark};
+use super::retention::{self, Rules};
+use super::{Footage, FootageError, FootageEvent, ScanReport};
+use crate::error::chain;
+use crate::supervise;
+use crate::telemetry::{Health, HealthBoard};
+use crate::time::WallTime;
+
+/// How often the disk is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often footage past its age is looked for; below the floor at every look.
+const CLEAR_EVERY: Duration = Duration::from_secs(60);
+/// A wall clock that has gone this much faster than the monotonic one was set.
+const CLOCK_STEP: Duration = Duration::from_secs(600);
+/// How long a clock that was set forward must stand before footage is deleted by its age.
+const CLOCK_TRUST_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Events about the disk that wait for their receiver; more are dropped, since each says how it is.
+const EVENTS_MAX: usize = 64;
+
+struct Watch {
+    footage: Footage,
+    health: Health,
+    events: mpsc::Sender<FootageEvent>,
+    /// `None` before the first look.
+    is_there: Option<bool>,
+    is_low: bool,
+    scanned: Option<ScanReport>,
+    cleared_at: Option<Instant>,
+    /// Bytes short of the floor that nothing may be deleted for.
+    held_bytes: u64,
+    age: AgeGate,
+}
+
+impl Footage {
+    /// Looks at the disk for the first time and begins to watch it. Recovers what a crash left open.
+    pub(super) async fn watch_disk(
+        &self,
+        board: &HealthBoard,
+    ) -> Result<mpsc::Receiver<FootageEvent>, FootageError> {
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let now = self.shared.clock.now();
+        let mut watch = Watch {
+            footage: self.clone(),
+            health: board.component("footage"),
+            events,
+            is_there: None,
+            is_low: false,
+            scanned: None,
+            cleared_at: None,
+            held_bytes: 0,
+            age: AgeGate::new(now, Instant::now()),
+        };
+        watch.look_for_disk().await?;
+        let token = self.keepers.token();
+        self.keepers
+            .spawn("footage-disk", info_span!("footage-disk"), async move {
+                watch.run(token).await;
+            });
+        Ok(receiver)
+    }
+}
+
+impl Watch {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut timer = tokio::time::interval(LOOK_EVERY);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = timer.tick() => {}
+            }
+            if let Err(err) = self.look().await {
+                error!(error = %chain(&err), "footage disk cannot be watched");
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), FootageError> {
+        self.look_for_disk().await?;
+        if self.is_there != Some(true) {
+            return Ok(());
+        }
+        if self.scanned.is_none() {
+            self.scanned = Some(self.footage.scan().await?);
+        }
+        self.clear().await?;
+        self.say();
+        Ok(())
+    }
+
+    /// Is our disk there? When it comes back, what was left open is finished.
+    async fn look_for_disk(&mut self) -> Result<(), FootageError> {
+        let shared = Arc::clone(&self.footage.shared);
+        let root = shared.options.path.clone();
+        let away = match marker::check(&root, &shared.store).await {
+            Ok(Mark::Ours) => None,
+            Ok(Mark::Away) => Some(format!(
+                "footage disk is away: no mark in {} (is it mounted?); no clip can be kept",
+                root.display()
+            )),
+            Ok(Mark::Foreign) => Some(format!(
+                "another disk is at {}: its mark is not that of this gateway's footage",
+                root.display()
+            )),
+            Err(err) => Some(chain(&err).to_string()),
+        };
+        let is_there = away.is_none();
+        let was_there = self.is_there.replace(is_there);
+        shared.is_there.store(is_there, Ordering::Release);
+        if let Some(why) = away {
+            self.health.failed(&why);
+            if was_there != Some(false) {
+                error!(reason = %why, "footage disk is gone");
+                self.tell(FootageEvent::DiskGone);
+            }
+            return Ok(());
+        }
+        if was_there != Some(true) {
+            self.footage.recover().await?;
+            self.scanned = None;
+            self.health.ok();
+        }
+        if was_there == Some(false) {
+            info!("footage disk is back");
+            self.tell(FootageEvent::DiskBack);
+        }
+        Ok(())
+    }
+
+    /// Deletes what is due.
+    async fn clear(&mut self) -> Result<(), FootageError> {
+        let shared = Arc::clone(&self.footage.shared);
+        let root = shared.options.path.clone();
+        let asked = supervise::blocking("footage-space", move || Space::of(&root)).await;
+        let space = match asked {
+            Ok(Ok(space)) => space,
+            Ok(Err(err)) => {
+                warn!(error = %chain(&err), "free space of the footage disk is not known");
+                return Ok(());
+            }
+            Err(err) => {
+                warn!(error = %chain(&err), "free space of the footage disk is not known");
+                return Ok(());
+            }
+        };
+        let free_bytes = space.free_bytes;
+        shared.metrics.disk_free_bytes.set(free_bytes);
+        let floor = shared.options.floor;
+        let was_low = std::mem::replace(&mut self.is_low, space.is_low(floor));
+        if self.is_low && !was_low {
+            warn!(free_bytes, "little space on the footage disk");
+            self.tell(FootageEvent::DiskLow { free_bytes });
+        } else if was_low && !self.is_low {
+            info!(free_bytes, "enough space on the footage disk again");
+            self.tell(FootageEvent::DiskFine);
+        }
+        let now = Instant::now();
+        let is_time = self
+            .cleared_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= CLEAR_EVERY);
+        if !is_time && space.short_bytes(floor) == 0 {
+            self.held_bytes = 0;
+            return Ok(());
+        }
+        self.cleared_at = Some(now);
+        let rules = Rules {
+            root: &shared.options.path,
+            keep: shared.options.retention,
+            floor,
+        };
+        let wall = self.age.trusted(shared.clock.now(), now);
+        let cleared = retention::clear(&shared, &rules, wall, space)
+            .await
+            .map_err(FootageError::Index)?;
+        self.held_bytes = cleared.short_bytes;
+        if cleared.n_early > 0 {
+            shared.metrics.early_deletions.inc_by(cleared.n_early);
+            self.tell(FootageEvent::EarlyDeletion {
+                n_files: cleared.n_early,
+                bytes: cleared.early_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    fn say(&self) {
+        let report = self.scanned.unwrap_or_default();
+        if report.is_mass_missing() {
+            self.health.failed(&format!(
+                "{} of {} footage files are missing: a wrong or damaged disk? none is forgotten",
+                report.n_missing, report.n_rows
+            ));
+        } else if self.held_bytes > 0 {
+            self.health.failed(&format!(
+                "disk is full: {} bytes below the floor, and all footage left is held for alerts \
+                 that are not delivered yet",
+                self.held_bytes
+            ));
+        } else if self.is_low {
+            self.health
+                .degraded("little space is left on the footage disk");
+        } else {
+            self.health.ok();
+        }
+    }
+
+    fn tell(&self, event: FootageEvent) {
+        if self.events.try_send(event).is_err() {
+            warn!(?event, "nobody takes events of the footage disk");
+        }
+    }
+}
+
+/// Keeps a wall clock that was set forward from deleting everything by its age: it is believed only
+/// once it has stood for a while.
+#[derive(Debug)]
+struct AgeGate {
+    believed: WallTime,
+    at: Instant,
+    /// Since when the clock has been ahead of what is believed.
+    ahead_since: Option<Instant>,
+}
+
+impl AgeGate {
+    fn new(wall: WallTime, at: Instant) -> AgeGate {
+        AgeGate {
+            believed: wall,
+            at,
+            ahead_since: None,
+        }
+    }
+
+    /// The wall time by which ages may be reckoned now.
+    fn trusted(&mut self, wall: WallTime, now: Instant) -> WallTime {
+        let expected = self.believed.plus(now.saturating_duration_since(self.at));
+        self.at = now;
+        self.believed = expected.min(wall);
+        if wall.since(expected) < CLOCK_STEP {
+            self.ahead_since = None;
+            self.believed = wall;
+            return self.believed;
+        }
+        let since = *self.ahead_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= CLOCK_TRUST_AFTER {
+            self.ahead_since = None;
+            self.believed = wall;
+        }
+        self.believed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_forward_ages_nothing_at_once() {
+        let start = Instant::now();
+        let wall = WallTime::from_unix_ms(1_000_000_000);
+        let day = Duration::from_secs(86_400);
+        let mut gate = AgeGate::new(wall, start);
+        let minute = Duration::from_secs(60);
+        assert_eq!(
+            gate.trusted(wall.plus(minute), start + minute),
+            wall.plus(minute)
+        );
+        let set = wall.plus(day * 40);
+        let trusted = gate.trusted(set, start + minute * 2);
+        assert_eq!(trusted, wall.plus(minute * 2));
+        // It was a mistake, and is set back.
+        let back = wall.plus(minute * 3);
+        assert_eq!(gate.trusted(back, start + minute * 3), back);
+        // It was right, and stays.
+        for n in 4..25 {
+            gate.trusted(set.plus(minute * n), start + minute * n);
+        }
+        assert_eq!(gate.trusted(set, start + minute * 25), set);
+    }
+}

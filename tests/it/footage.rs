@@ -1,0 +1,253 @@
+//! Footage on a real disk, with real video: kept, found again, recovered, and never taken for lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stairgate::camera::{Feed, FeedWriter, Frame, RingOptions, Run};
+use stairgate::clip;
+use stairgate::domain::clip::{
+    ClipOutcome, ClipRecord, ClipWindow, FootageName, GapReason, MissedReason, Span,
+};
+use stairgate::domain::footage::{FootageRecord, FootageState};
+use stairgate::domain::id::{CameraId, EntryId};
+use stairgate::footage::{
+    ClipRequest, ClipSettled, Footage, FootageEvent, FootageOptions, FreeSpaceFloor, RequestError,
+};
+use stairgate::store::{Store, StoreOptions, tables};
+use stairgate::supervise::Supervisor;
+use stairgate::telemetry::{HealthBoard, State};
+use stairgate::time::Clock;
+use tempfile::TempDir;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
+
+use crate::frame_number::{shown_frames, shown_numbers};
+use crate::numbered::numbered;
+
+const FRAME_NS: u64 = 40_000_000;
+/// Longest wait for anything that should happen at once.
+const SOON: Duration = Duration::from_secs(20);
+
+fn camera() -> CameraId {
+    CameraId::new("b03-u2-in").unwrap()
+}
+
+fn entry(n: u8) -> EntryId {
+    EntryId::from_bytes([n; 16])
+}
+
+/// A footage folder, its store, and one camera that a test feeds.
+struct Site {
+    folder: TempDir,
+    clock: Clock,
+    board: HealthBoard,
+    supervisor: Supervisor,
+    store: Store,
+    footage: Footage,
+    clips: Receiver<ClipSettled>,
+    events: Receiver<FootageEvent>,
+    feed: FeedWriter,
+    run: Arc<Run>,
+    /// When frame 0 of the fixture was taken.
+    zero: Instant,
+}
+
+impl Site {
+    async fn new() -> Site {
+        Site::open(tempfile::tempdir().unwrap(), FreeSpaceFloor::Bytes(0)).await
+    }
+
+    async fn open(folder: TempDir, floor: FreeSpaceFloor) -> Site {
+        let clock = Clock::system();
+        let board = HealthBoard::new(clock.clone());
+        let supervisor = Supervisor::new();
+        let mut registry = stairgate::telemetry::registry();
+        let options = StoreOptions {
+            path: folder.path().join("store"),
+        };
+        let store = Store::open(&options, &supervisor, &mut registry).unwrap();
+        let month = Duration::from_secs(30 * 86_400);
+        let options = FootageOptions::new(folder.path().join("footage"), month, floor);
+        let (footage, clips, events) = Footage::open(
+            options,
+            clock.clone(),
+            store.clone(),
+            &supervisor,
+            &board,
+            &mut registry,
+        )
+        .await
+        .unwrap();
+        let ring = RingOptions {
+            media_ms_max: 120_000,
+            ..RingOptions::default()
+        };
+        let (feed, writer) = Feed::new(camera(), ring);
+        footage.attach(feed);
+        let zero = Instant::now() - Duration::from_secs(60);
+        Site {
+            folder,
+            clock,
+            board,
+            supervisor,
+            store,
+            footage,
+            clips,
+            events,
+            feed: writer,
+            run: Run::new(camera(), zero),
+            zero,
+        }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("footage")
+    }
+
+    fn path(&self, name: &FootageName) -> PathBuf {
+        self.root().join(name.as_str())
+    }
+
+    /// Frames `first..last` of a fixture arrive, each at its own time.
+    fn frames(&mut self, fixture: &str, first: usize, last: usize) {
+        let (media, samples) = numbered(fixture);
+        let params = Arc::new(media.params.clone());
+        for sample in &samples[first..last] {
+            let arrived = self.zero + Duration::from_nanos(sample.at.ns().unsigned_abs());
+            self.run.clock.lock().observe(sample.at, arrived);
+            self.feed.push(Frame {
+                run: Arc::clone(&self.run),
+                params: Arc::clone(&params),
+                media: sample.at,
+                arrived,
+                is_key: sample.is_key,
+                n_lost: 0,
+                data: sample.data.clone(),
+            });
+        }
+        self.feed.flush();
+    }
+
+    /// The window from frame `from` to frame `to`.
+    fn request(&self, n: u8, from: u64, to: u64) -> ClipRequest {
+        let at = |idx: u64| self.zero + Duration::from_nanos(idx * FRAME_NS);
+        ClipRequest {
+            entry: entry(n),
+            camera: camera(),
+            from: at(from),
+            to: at(to),
+            window: ClipWindow {
+                from: self.clock.at(at(from)),
+                to: self.clock.at(at(to)),
+            },
+        }
+    }
+
+    async fn settled(&mut self) -> ClipSettled {
+        let settled = tokio::time::timeout(SOON, self.clips.recv()).await;
+        settled.expect("the clip is settled in time").unwrap()
+    }
+
+    async fn event(&mut self) -> FootageEvent {
+        let event = tokio::time::timeout(SOON, self.events.recv()).await;
+        event.expect("the event comes in time").unwrap()
+    }
+
+    fn rows(&self) -> Vec<(FootageName, FootageRecord)> {
+        let rows = self.store.scan(tables::FOOTAGE, &());
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Ends everything in order; the folder stays.
+    async fn close(self) -> TempDir {
+        self.footage.close().await;
+        self.store.close().await;
+        self.supervisor
+            .shutdown(Duration::from_secs(10))
+            .await
+            .unwrap();
+        self.folder
+    }
+}
+
+fn whole(outcome: &ClipOutcome) -> &[Span] {
+    match outcome {
+        ClipOutcome::Whole(spans) => spans,
+        ClipOutcome::Partial { .. } | ClipOutcome::Missed(_) => panic!("{outcome:?}"),
+    }
+}
+
+fn side(path: &Path) -> serde_json::Value {
+    let json = fs::read(path.with_extension("json")).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < until, "{what} within {SOON:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clip_is_exactly_its_window_and_its_file_plays() {
+    for name in ["video/numbered-h264.mp4", "video/numbered-h265.mp4"] {
+        let mut site = Site::new().await;
+        site.frames(name, 0, 1_000);
+        let request = site.request(1, 120, 870);
+        let window = request.window;
+        site.footage.request(request).unwrap();
+        let settled = site.settled().await;
+        let spans = whole(&settled.outcome).to_vec();
+        assert_eq!(spans.len(), 1);
+        let rows = site.rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].0, spans[0].file);
+        assert!(rows[0].1.bytes > 0);
+        let path = site.path(&spans[0].file);
+        assert_eq!(rows[0].1.bytes, fs::metadata(&path).unwrap().len());
+        let shown = shown_numbers(&path);
+        // From the key frame before the window to the end of the GOP in which it ends.
+        assert_eq!(shown, (100..900).collect::<Vec<u32>>());
+
+        let mut record = ClipRecord::pending(camera(), window);
+        record.settle(settled.outcome.clone(), site.clock.now());
+        let exported = clip::export(&site.root(), &record).unwrap();
+        let out = site.folder.path().join("clip.mp4");
+        fs::write(&out, &exported.file).unwrap();
+        assert_eq!(shown_numbers(&out), (120..870).collect::<Vec<u32>>());
+
+        // The same window again, from the files alone.
+        let past = site.footage.settle_past(&camera(), window).await;
+        let past = whole(&past);
+        assert_eq!((past[0].from, past[0].to), (spans[0].from, spans[0].to));
+
+        let root = site.root();
+        let folder = site.close().await;
+        let side = side(&root.join(spans[0].file.as_str()));
+        assert_eq!(side["gops"].as_array().unwrap().len(), 16);
+        drop(folder);
+    }
+}
+
+#[tokio::test]
+async fn a_live_clip_settles_within_a_second_of_its_end() {
+    let mut site = Site::new().await;
+    site.zero = Instant::now() - Duration::from_nanos(500 * FRAME_NS);
+    site.frames("video/numbered-h264.mp4", 0, 500);
+    let request = site.request(1, 490, 540);
+    let end = request.to;
+    site.footage.request(request).unwrap();
+    for idx in 500..560 {
+        tokio::time::sleep_until(site.zero + Duration::from_nanos(idx * FRAME_NS)).await;
+        let idx = usize::try_from(idx).unwrap();
+        site.frames("video/numbered-h264-small.mp4", 0, 0);
+        site.frames("video/numbered-h264.mp4", idx, idx + 1);
+    }
+    let settled = site.settled().await;
+    assert_eq!(whole(&settled.outcome).len(), 1);
+    assert!(Instant::now() - end < Duration::from_secs(2));
+}
