@@ -234,7 +234,8 @@ fn parse(
     file: &Path,
     report: Report<'_>,
 ) -> (Result<Config, ConfigErrors>, Vec<String>) {
-    let lines = Lines(text);
+    let starts = Lines::starts(text);
+    let lines = Lines::new(&starts);
     let (table, syntax_errors) = DeTable::parse_recoverable(text);
     let mut config = None;
     if syntax_errors.is_empty() {

@@ -12,14 +12,22 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, Spot};
 
-/// The text of the file, for line numbers.
+/// Where the file's lines begin, for line numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Lines<'s>(pub(super) &'s str);
+pub(super) struct Lines<'s>(&'s [usize]);
 
-impl Lines<'_> {
+impl<'s> Lines<'s> {
+    /// Where each line but the first begins: counted once, since every key asks for its line.
+    pub(super) fn starts(text: &str) -> Vec<usize> {
+        text.match_indices('\n').map(|(idx, _)| idx + 1).collect()
+    }
+
+    pub(super) fn new(starts: &'s [usize]) -> Lines<'s> {
+        Lines(starts)
+    }
+
     pub(super) fn line_of(self, span: &Range<usize>) -> usize {
-        let before = self.0.as_bytes().get(..span.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.0.partition_point(|start| *start <= span.start)
     }
 }
 
