@@ -5,6 +5,7 @@
 //! gst-rtsp-server and mosquitto; these parts are for faults, for load and for the demo.
 
 pub mod cameras;
+pub mod demo_site;
 pub mod doors;
 pub mod media;
 pub mod police;
