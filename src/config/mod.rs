@@ -15,6 +15,8 @@ mod site;
 mod values;
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

@@ -145,7 +145,13 @@ fn warn_of_readers(section: &Section<'_>, file: &At<PathBuf>) {
 pub(super) fn login(section: &mut Section<'_>) -> Option<Login> {
     let is_password_given = PASSWORD.is_given(section);
     let password = PASSWORD.read(section);
-    let username = section.text("username");
+    let username = section.text("username").filter(|username| {
+        let is_empty = username.value.is_empty();
+        if is_empty {
+            section.report.problem(&username.spot, "is empty");
+        }
+        !is_empty
+    });
     match (username, password) {
         (Some(username), Some(password)) => Some(Login {
             username: username.value,
@@ -158,14 +164,14 @@ pub(super) fn login(section: &mut Section<'_>) -> Option<Login> {
             );
             None
         }
-        (None, Some(_)) => {
+        (None, Some(_)) if !section.has("username") => {
             section.report.problem(
                 &section.spot("username"),
                 "is missing (a password needs its username)",
             );
             None
         }
-        (Some(_) | None, None) => None,
+        (Some(_), None) | (None, Some(_) | None) => None,
     }
 }
 

@@ -249,3 +249,22 @@ async fn the_example_roster_is_good() {
     assert_eq!(roster.dwellings().len(), 3);
     assert_eq!(roster.cards_of(&stairwell("b03-u2")).len(), 3);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        cells in proptest::collection::vec(
+            proptest::collection::vec(".{0,6}|d1|b03-u2|12.5|rented|dormitory|h1|0A01|lost|2026-02-30", 0..14),
+            0..8,
+        ),
+        junk in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+    ) {
+        let rows: Vec<String> = cells.iter().map(|row| row.join(",")).collect();
+        let mut bytes = format!("{HEADER}\n{}\n", rows.join("\n")).into_bytes();
+        bytes.extend(junk);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roster.csv");
+        std::fs::write(&file, bytes).unwrap();
+        drop(Roster::load(options(Some(&file)), Clock::system()));
+    }
+}
