@@ -10,7 +10,7 @@ use stairgate::telemetry::State;
 use stairgate::time::{Clock, WallTime};
 use tokio::time::Instant;
 
-use super::{Bed, SOON, arrive, assert_in_order, fast, id, setup};
+use super::{Bed, SOON, arrive, assert_in_order, fast, id, pick, setup};
 use crate::harness::{Logs, eventually, temp_dir};
 use crate::linkage::alert;
 use crate::linkage::receiver::{Manner, Receiver};
@@ -32,11 +32,12 @@ async fn an_alert_arrives_once_at_each_linkage_that_wants_its_kind() {
         .await;
     bed.raise(vec![duress.clone()], false).await;
     arrive(&police, &[held.clone(), duress.clone()], SOON).await;
-    arrive(&office, &[held.clone()], SOON).await;
+    arrive(&office, std::slice::from_ref(&held), SOON).await;
     let delivered = || bed.deliveries(DeliveryState::Delivered).len() == 3;
     eventually("three are delivered", SOON, delivered).await;
     assert_eq!((police.taken().len(), office.taken().len()), (2, 1));
-    assert_eq!(bed.health("police").state, State::Ok);
+    let ok = || bed.health("police").state == State::Ok;
+    eventually("the health is good", SOON, ok).await;
     let receipt = bed.deliveries(DeliveryState::Delivered).remove(0).receipt;
     assert_eq!(receipt.as_deref(), Some("200 fixture-17"));
     for metric in [
@@ -59,7 +60,7 @@ async fn a_routine_alert_waits_for_its_clip_and_an_urgent_one_is_followed_by_it(
     let mut urgent = alert(2, AlertKind::UnknownCard, "gate", now());
     (routine.entry, urgent.entry) = (Some(entry), Some(entry));
     bed.raise(vec![routine.clone(), urgent.clone()], true).await;
-    arrive(&police, &[urgent.clone()], SOON).await;
+    arrive(&police, std::slice::from_ref(&urgent), SOON).await;
     assert_eq!(police.taken().len(), 1, "the routine one waits");
     let other = Change::ClipSettled {
         entry: EntryId::derive(&[b"other"]),
@@ -125,7 +126,7 @@ async fn a_restart_goes_on_where_it_stopped() {
     let _logs = Logs::capture();
     let (dir, police) = (temp_dir(), Receiver::start().await);
     let alerts: Vec<_> = (0..100)
-        .map(|n| alert(n, AlertKind::Tamper, ["a", "b", "c"][n as usize % 3], now()))
+        .map(|n| alert(n, AlertKind::Tamper, pick(&["a", "b", "c"], n), now()))
         .collect();
     police.behave(Manner::Slow(Duration::from_millis(20)));
     let mut lives = 0;

@@ -44,6 +44,11 @@ fn fast() -> OutboxOptions {
     }
 }
 
+/// The `n`-th of `from`, round and round.
+fn pick<T: Copy>(from: &[T], n: u64) -> T {
+    from[usize::try_from(n).unwrap() % from.len()]
+}
+
 fn id(linkage: &str) -> LinkageId {
     LinkageId::new(linkage).unwrap()
 }

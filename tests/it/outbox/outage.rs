@@ -8,7 +8,7 @@ use stairgate::telemetry::State;
 use stairgate::time::Clock;
 use tokio::time::{Instant, timeout};
 
-use super::{Bed, SOON, arrive, assert_in_order, fast, id, setup};
+use super::{Bed, SOON, arrive, assert_in_order, fast, id, pick, setup};
 use crate::harness::{Logs, eventually, temp_dir};
 use crate::linkage::alert;
 use crate::linkage::receiver::{Manner, Receiver};
@@ -24,7 +24,7 @@ const KINDS: [AlertKind; 4] = [
 fn mixed(first: u64, n: u64, clock: &Clock) -> Vec<Alert> {
     let door = |n: u64| format!("d{}", n % 10);
     (first..first + n)
-        .map(|n| alert(n, KINDS[n as usize % 4], &door(n / 3), clock.now()))
+        .map(|n| alert(n, pick(&KINDS, n), &door(n / 3), clock.now()))
         .collect()
 }
 
