@@ -63,8 +63,13 @@ async fn ffmpeg(args: Vec<String>) -> std::process::Output {
 
 /// Records `url` with ffmpeg; the numbers in the pictures.
 async fn recorded(url: &str, transport: &str, seconds: &str) -> Vec<u32> {
+    recorded_as("seen.mp4", url, transport, seconds).await
+}
+
+/// The same in a file of that name.
+async fn recorded_as(name: &str, url: &str, transport: &str, seconds: &str) -> Vec<u32> {
     let dir = temp_dir();
-    let file = dir.path().join("seen.mp4");
+    let file = dir.path().join(name);
     let mut args: Vec<String> = [
         "-v",
         "error",
@@ -120,6 +125,40 @@ async fn ffmpeg_sees_frame_numbers_continue_across_the_loop() {
     let (number, _) = cameras.frame_at(0, last.sent_at).unwrap();
     assert!(number >= last.number && number <= last.number + 5);
     cameras.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn ffmpeg_follows_a_change_of_film_at_a_key_frame() {
+    let films = vec![
+        short_film("video/numbered-h264.mp4", 100),
+        short_film("video/numbered-h264-small.mp4", 100),
+    ];
+    let options = SimCamerasOptions {
+        burst_at_connect: true,
+        ..SimCamerasOptions::default()
+    };
+    let cameras = cameras(options, films).await;
+    let url = cameras.url(0).to_string();
+    let change = async {
+        let is_seen = || cameras.sent(0).len() >= 30;
+        eventually("the first film is on its way", WITHIN, is_seen).await;
+        cameras.set_fault(0, CameraFault::Film { idx: 1 }).unwrap();
+    };
+    // An elementary stream keeps the parameter sets that come in mid-stream.
+    let (numbers, ()) = tokio::join!(recorded_as("seen.h264", &url, "tcp", "8"), change);
+    let change = numbers.iter().position(|n| *n >= 20_000).unwrap();
+    assert!(numbers[..change].iter().all(|n| *n < 100));
+    assert!(
+        numbers[change..]
+            .iter()
+            .all(|n| (20_000..20_100).contains(n))
+    );
+    let first = cameras
+        .sent(0)
+        .into_iter()
+        .find(|s| s.film_idx == 1)
+        .unwrap();
+    assert!(first.is_key && first.frame_idx + 20_000 == numbers[change] as usize);
 }
 
 #[tokio::test]

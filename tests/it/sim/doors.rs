@@ -143,28 +143,27 @@ async fn a_door_that_asks_obeys_the_answer_and_without_one_its_list() {
     let broker = Mosquitto::start(MosquittoOptions::default()).await;
     let (doors, door) = door(&broker, DoorMode::Online).await;
     let unknown = swipe("FFFF0000");
-    let answer = async {
-        let asked = heard(&broker, "swipe", 1, std::future::ready(())).await;
-        let asked = json(&asked[0]);
-        assert_eq!(asked["result"], "unknown");
-        let text = serde_json::json!({"v": 1, "boot": asked["boot"], "seq": asked["seq"],
-            "grant": true, "reason": "ok"});
-        broker
-            .publish(&topic("decision"), &text.to_string(), false)
-            .await;
-    };
-    let swiping = async {
-        let listens = format!("{} (QoS 1)", topic("swipe"));
-        eventually("someone listens", WITHIN, || {
-            broker.log().contains(&listens)
-        })
-        .await;
-        door.swipe(&unknown).await.unwrap()
-    };
-    let (report, ()) = tokio::join!(swiping, answer);
-    assert!(report.has_opened && report.decision.unwrap().grant);
     let alone = door.swipe(&unknown).await.unwrap();
     assert!(!alone.has_opened && alone.decision.is_none());
+    let mut seq = alone.key.seq;
+    let until = tokio::time::Instant::now() + WITHIN;
+    // On a busy machine the answer of this test may take longer than a door waits.
+    let report = loop {
+        seq += 1;
+        let answer = serde_json::json!({"v": 1, "boot": alone.key.boot, "seq": seq,
+            "grant": true, "reason": "ok"});
+        let (answer, topic) = (answer.to_string(), topic("decision"));
+        let publish = broker.publish(&topic, &answer, false);
+        let (report, ()) = tokio::join!(door.swipe(&unknown), publish);
+        let report = report.unwrap();
+        assert_eq!(report.key.seq, seq);
+        if report.decision.is_some() {
+            break report;
+        }
+        assert!(tokio::time::Instant::now() < until, "no answer in time");
+    };
+    let decision = report.decision.unwrap();
+    assert!(report.has_opened && decision.grant && decision.reason == "ok");
     assert_eq!(doors.stats().n_decided, 1);
 }
 
