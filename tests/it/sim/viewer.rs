@@ -148,10 +148,9 @@ impl Viewer {
                 Err(ParseError::Incomplete(_)) => {}
                 Err(ParseError::Error) => panic!("not RTSP: {:?}", self.input),
             }
-            let mut buffer = [0; 16 * 1_024];
-            match timeout_at(until, self.stream.read(&mut buffer)).await {
+            match timeout_at(until, self.stream.read_buf(&mut self.input)).await {
                 Ok(Ok(0)) => return Heard::Closed,
-                Ok(Ok(n_bytes)) => self.input.extend_from_slice(&buffer[..n_bytes]),
+                Ok(Ok(_)) => {}
                 Ok(Err(_)) => return Heard::Reset,
                 Err(_) => return Heard::Nothing,
             }
