@@ -18,6 +18,7 @@ mod door;
 mod camera;
 mod harness_works;
 mod linkage;
+mod metrics;
 mod outbox;
 mod sim;
 mod tidy;

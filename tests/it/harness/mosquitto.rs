@@ -170,19 +170,15 @@ impl Mosquitto {
         program: &str,
         args: &[&str],
     ) -> std::process::Output {
-        let mut command = tokio::process::Command::new(program);
-        command.args(["-h", "localhost", "-p", &self.port.to_string()]);
+        let mut access = Vec::new();
         if let Some(tls) = &self.tls {
-            command.arg("--cafile").arg(&tls.ca);
+            access.extend(["--cafile", tls.ca.to_str().unwrap()]);
         }
         if let Some((user, password)) = user {
-            command.args(["-u", user, "-P", password]);
+            access.extend(["-u", user, "-P", password]);
         }
-        command.args(args).kill_on_drop(true);
-        tokio::time::timeout(Duration::from_secs(15), command.output())
-            .await
-            .unwrap_or_else(|_| panic!("{program} ends"))
-            .unwrap_or_else(|err| panic!("start {program}: {err}; deploy/setup.sh installs it"))
+        access.extend(args);
+        client(self.port, program, &access).await
     }
 
     async fn accepts(&mut self) {
@@ -200,6 +196,26 @@ impl Mosquitto {
         )
         .await;
     }
+}
+
+/// Publishes with QoS 1 through `mosquitto_pub` to any broker of this machine that asks no password;
+/// returns when it has acknowledged.
+pub(crate) async fn publish_at(port: u16, topic: &str, payload: &str) {
+    let args = ["-q", "1", "-t", topic, "-m", payload];
+    let output = client(port, "mosquitto_pub", &args).await;
+    assert!(output.status.success(), "mosquitto_pub: {output:?}");
+}
+
+async fn client(port: u16, program: &str, args: &[&str]) -> std::process::Output {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(["-h", "localhost", "-p", &port.to_string()])
+        .args(args)
+        .kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(15), command.output())
+        .await
+        .unwrap_or_else(|_| panic!("{program} ends"))
+        .unwrap_or_else(|err| panic!("start {program}: {err}; deploy/setup.sh installs it"))
 }
 
 fn lines(output: std::process::Output) -> Vec<String> {

@@ -40,3 +40,10 @@ pub(crate) fn make(dir: &Path) -> TlsFiles {
     std::fs::write(&files.key, key.serialize_pem()).unwrap();
     files
 }
+
+/// A file of mode 0600 with `secret` in it, as the configuration wants it.
+pub(crate) fn write_secret(file: &Path, secret: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(file, secret).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+}

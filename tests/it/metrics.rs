@@ -1,0 +1,108 @@
+//! What `/metrics` of the running program shows: each name once, all that the contract promises, and all
+//! that the rules and the dashboard in `deploy/` ask for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::harness::gateway::Gateway;
+use crate::harness::{in_package, net, temp_dir};
+
+/// Promised to whoever watches a gateway; a change of one is a line in the CHANGELOG.
+const PROMISED: [&str; 17] = [
+    "stairgate_camera_bytes_total",
+    "stairgate_camera_clock_offset_seconds",
+    "stairgate_camera_frames_total",
+    "stairgate_camera_keyframe_age_seconds",
+    "stairgate_camera_lost_packets_total",
+    "stairgate_camera_up",
+    "stairgate_clip_ready_seconds",
+    "stairgate_clips_total",
+    "stairgate_delivery_seconds",
+    "stairgate_disk_free_bytes",
+    "stairgate_outbox_deliveries",
+    "stairgate_outbox_oldest_age_seconds",
+    "stairgate_ring_bytes",
+    "stairgate_store_flush_seconds",
+    "stairgate_swipe_commit_seconds",
+    "stairgate_swipes_total",
+    "stairgate_mqtt_connections",
+];
+
+/// The names in `text`, as samples have them; a histogram's parts count as the histogram.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices("stairgate_")
+        .filter(|(at, _)| !text[..*at].ends_with(is_name))
+        .map(|(at, _)| text[at..].split(|c| !is_name(c)).next().unwrap())
+        .map(|name| {
+            let parts = ["_bucket", "_count", "_sum"];
+            let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+            whole.unwrap_or(name).to_owned()
+        })
+        .collect()
+}
+
+/// The families of an exposition, by the names their samples have; fails on one that is there twice.
+fn families(exposition: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for line in exposition.lines() {
+        let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        assert!(
+            names.insert(format!("{name}{suffix}")),
+            "{name} is there twice"
+        );
+    }
+    names
+}
+
+#[tokio::test]
+async fn metrics_show_what_was_promised_and_what_deploy_asks_for() {
+    let dir = temp_dir();
+    let web = format!("127.0.0.1:{}", net::free_port());
+    let (mqtt_port, camera_port) = (net::free_port(), net::free_port());
+    let config = dir.path().join("gateway.toml");
+    let text = format!(
+        r#"
+compound = {{ id = "it-1", name = "Test", time_zone = "Asia/Shanghai" }}
+store = {{ path = "store" }}
+footage = {{ path = "footage", free_space_floor = "1%" }}
+web = {{ listen = "{web}" }}
+mqtt = {{ url = "embedded", listen = "127.0.0.1:{mqtt_port}" }}
+stairwell = [{{ id = "b1-u1", building = "1", unit = "1" }}]
+camera = [{{ id = "c1", place = "b1-u1", url = "rtsp://127.0.0.1:{camera_port}/cam" }}]
+door = [{{ id = "d1", place = "b1-u1", cameras = ["c1"] }}]
+"#
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut gateway = Gateway::spawn(&config, &web, &[]);
+    gateway.expect("camera session");
+    gateway.expect("configuration problem");
+    gateway.ready().await;
+    let answer = gateway.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    gateway.stop(Duration::from_secs(15)).await;
+
+    let shown = families(&answer.text());
+    let missing: Vec<_> = PROMISED
+        .iter()
+        .filter(|name| !shown.contains(**name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "promised: {missing:?}; shown: {shown:#?}"
+    );
+    for file in [
+        "deploy/prometheus/stairgate.rules.yml",
+        "deploy/grafana/stairgate.json",
+    ] {
+        let asked = names_in(&std::fs::read_to_string(in_package(file)).unwrap());
+        let missing: Vec<_> = asked.difference(&shown).collect();
+        assert!(missing.is_empty(), "{file} asks for {missing:?}");
+    }
+}
