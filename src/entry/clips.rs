@@ -90,7 +90,8 @@ impl ClipDesk {
         Ok(())
     }
 
-    /// Takes in outcomes and looks through pending clips until `stop` is cancelled.
+    /// Takes in outcomes until `closed` is cancelled and none is left, and looks through pending clips
+    /// until `stop` is. `closed` says that the footage has closed.
     ///
     /// # Errors
     /// [`StoreError`] when an outcome cannot be recorded.
@@ -98,6 +99,7 @@ impl ClipDesk {
         self,
         mut settled: mpsc::Receiver<ClipSettled>,
         stop: CancellationToken,
+        closed: CancellationToken,
     ) -> Result<(), StoreError> {
         let mut timer = tokio::time::interval(RECONCILE_PERIOD);
         let mut in_work = FuturesUnordered::new();
@@ -110,6 +112,7 @@ impl ClipDesk {
                     // The footage has closed: nothing more will come.
                     None => break,
                 },
+                () = closed.cancelled(), if !settled.is_closed() => settled.close(),
                 _ = timer.tick(), if !stop.is_cancelled() => self.reconcile().await?,
             }
         }

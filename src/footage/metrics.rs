@@ -50,6 +50,11 @@ impl Metrics {
             files_unknown: Gauge::default(),
             files_missing: Gauge::default(),
         };
+        // From the start, so that a rate sees the very first one that is missed.
+        for state in [ClipState::Whole, ClipState::Partial, ClipState::Missed] {
+            let outcome = state.as_str();
+            drop(metrics.clips.get_or_create(&Outcome { outcome }));
+        }
         registry.register("clips", "Clips settled", metrics.clips.clone());
         registry.register(
             "clip_ready_seconds",

@@ -21,6 +21,8 @@ use crate::web;
 const PIPELINE_END: Duration = Duration::from_secs(5);
 /// How long requests in hand may take at the end.
 const WEB_END: Duration = Duration::from_secs(3);
+/// How long outcomes of clips may take to be recorded at the end.
+const CLIPS_END: Duration = Duration::from_secs(3);
 /// How long what is left may take at the end.
 const REST_END: Duration = Duration::from_secs(5);
 /// How often entries past their retention, and cards whose dates begin or end, are looked for.
@@ -42,6 +44,7 @@ pub enum Request {
 struct Groups {
     pipeline: Supervisor,
     web: Supervisor,
+    clips: Supervisor,
 }
 
 impl Gateway {
@@ -67,6 +70,7 @@ impl Gateway {
         let groups = Groups {
             pipeline: supervisor.group(),
             web: supervisor.group(),
+            clips: supervisor.group(),
         };
         let stop_web = groups.web.token();
         groups.web.vital(
@@ -100,8 +104,9 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
         .pipeline
         .vital("swipes", info_span!("swipes"), swipes);
     // Outcomes come until the footage has closed, which is after the pipeline's end.
-    let clips = parts.desk.clone().run(events.clips, stop);
-    supervisor.vital("clips", info_span!("clips"), clips);
+    let closed = groups.clips.token();
+    let clips = parts.desk.clone().run(events.clips, stop, closed);
+    groups.clips.vital("clips", info_span!("clips"), clips);
     let told = Told {
         cameras: events.cameras,
         footage: events.footage,
@@ -213,6 +218,7 @@ async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
     shut(&groups.web, WEB_END, "web").await;
     info!("stopping: open clips are closed");
     parts.footage.close().await;
+    shut(&groups.clips, CLIPS_END, "clips").await;
     info!("stopping: couriers finish the attempt in hand");
     parts.outbox.stop().await;
     info!("stopping: doors and cameras are hung up");

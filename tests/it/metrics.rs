@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::harness::gateway::Gateway;
-use crate::harness::{in_package, net, temp_dir};
+use crate::harness::mosquitto::publish_at;
+use crate::harness::{eventually_ok, in_package, net, temp_dir, tls};
 
 /// Promised to whoever watches a gateway; a change of one is a line in the CHANGELOG.
 const PROMISED: [&str; 17] = [
@@ -65,7 +66,9 @@ fn families(exposition: &str) -> BTreeSet<String> {
 async fn metrics_show_what_was_promised_and_what_deploy_asks_for() {
     let dir = temp_dir();
     let web = format!("127.0.0.1:{}", net::free_port());
-    let (mqtt_port, camera_port) = (net::free_port(), net::free_port());
+    let mqtt_port = net::free_port();
+    // Nobody is there: what is away is measured too.
+    let (camera_port, police_port) = (net::free_port(), net::free_port());
     let config = dir.path().join("gateway.toml");
     let text = format!(
         r#"
@@ -77,18 +80,26 @@ mqtt = {{ url = "embedded", listen = "127.0.0.1:{mqtt_port}" }}
 stairwell = [{{ id = "b1-u1", building = "1", unit = "1" }}]
 camera = [{{ id = "c1", place = "b1-u1", url = "rtsp://127.0.0.1:{camera_port}/cam" }}]
 door = [{{ id = "d1", place = "b1-u1", cameras = ["c1"] }}]
+linkage = [{{ id = "l1", kind = "webhook", url = "http://127.0.0.1:{police_port}/", secret_file = "secret" }}]
 "#
     );
     std::fs::write(&config, text).unwrap();
+    tls::write_secret(&dir.path().join("secret"), "a shared secret of the test");
     let mut gateway = Gateway::spawn(&config, &web, &[]);
-    gateway.expect("camera session");
+    gateway.expect("camera cannot be had");
     gateway.expect("configuration problem");
+    gateway.expect("stairgate::outbox");
     gateway.ready().await;
-    let answer = gateway.get("/metrics").await;
-    assert_eq!(answer.status, 200);
-    gateway.stop(Duration::from_secs(15)).await;
+    let swipe = r#"{"v":1,"boot":"a","seq":1,"card":"04FFFFFFFF"}"#;
+    publish_at(mqtt_port, "stairgate/it-1/door/d1/swipe", swipe).await;
+    let scraped = eventually_ok("the swipe is counted", Duration::from_secs(10), || async {
+        let text = gateway.get("/metrics").await.text();
+        let is_counted = text.contains("stairgate_swipes_total{");
+        if is_counted { Ok(text) } else { Err(text) }
+    })
+    .await;
 
-    let shown = families(&answer.text());
+    let shown = families(&scraped);
     let missing: Vec<_> = PROMISED
         .iter()
         .filter(|name| !shown.contains(**name))
@@ -105,4 +116,5 @@ door = [{{ id = "d1", place = "b1-u1", cameras = ["c1"] }}]
         let missing: Vec<_> = asked.difference(&shown).collect();
         assert!(missing.is_empty(), "{file} asks for {missing:?}");
     }
+    gateway.stop(Duration::from_secs(15)).await;
 }

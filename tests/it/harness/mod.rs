@@ -21,7 +21,7 @@ pub(crate) mod wait;
 pub(crate) use logs::Logs;
 pub(crate) use mosquitto::{Mosquitto, MosquittoOptions};
 pub(crate) use rtsp::{RtspAuth, RtspCodec, RtspOptions, RtspServer};
-pub(crate) use wait::eventually;
+pub(crate) use wait::{eventually, eventually_ok};
 
 use std::path::PathBuf;
 
