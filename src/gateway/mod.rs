@@ -139,8 +139,9 @@ impl Gateway {
         let store_options = StoreOptions {
             path: config.store.path.clone(),
         };
-        let store =
-            Store::open(&store_options, &supervisor, &mut registry).map_err(BuildError::Store)?;
+        // In a group of its own: the writer ends after everything that may still write.
+        let store = Store::open(&store_options, &supervisor.group(), &mut registry)
+            .map_err(BuildError::Store)?;
         let roster = Roster::load(options::roster(&config, hasher), clock.clone())
             .map_err(BuildError::Roster)?;
         let roster = Arc::new(roster);

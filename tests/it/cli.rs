@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
-use crate::harness::gateway::run;
+use crate::harness::gateway::{Gateway, run};
+use crate::harness::net::free_port;
 use crate::harness::{RtspAuth, RtspOptions, RtspServer, in_package, temp_dir};
 
 fn text(bytes: &[u8]) -> String {
@@ -225,4 +227,46 @@ async fn a_probe_of_nothing_says_what_to_check() {
     assert!(errors.contains("nothing listens at"), "{errors}");
     let output = run(&["probe", "http://127.0.0.1/"]).await;
     assert_eq!(status(&output), 2);
+}
+
+#[tokio::test]
+async fn a_gateway_runs_says_so_and_ends_in_order() {
+    let folder = temp_dir();
+    let web = format!("127.0.0.1:{}", free_port());
+    let more = format!("[web]\nlisten = \"{web}\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n");
+    let config = site(folder.path(), &more);
+    roster(folder.path(), "d1,b03-u2,301,12,rented,h1,0A01\n");
+    let mut gateway = Gateway::start(Path::new(&config), &web).await;
+    gateway.expect("linkage: there is none");
+    assert_eq!(gateway.get("/healthz").await.json()["state"], "ok");
+    // A store that is in use is nobody else's to look at.
+    let output = run(&["verify-store", "--config", &config]).await;
+    assert_eq!(status(&output), 1);
+    assert!(
+        text(&output.stderr).contains("is another stairgate running"),
+        "{output:?}"
+    );
+    // Well below the sum of the steps' shares: none of them waited for its end.
+    gateway.stop(Duration::from_secs(5)).await;
+    let output = run(&["verify-store", "--config", &config]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+}
+
+#[tokio::test]
+async fn a_lost_site_key_stops_the_start_with_what_to_do() {
+    let folder = temp_dir();
+    let web = format!("127.0.0.1:{}", free_port());
+    let more = format!("[web]\nlisten = \"{web}\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n");
+    let config = site(folder.path(), &more);
+    roster(folder.path(), "");
+    let mut gateway = Gateway::start(Path::new(&config), &web).await;
+    gateway.expect("linkage: there is none");
+    gateway.stop(Duration::from_secs(10)).await;
+    fs::remove_file(folder.path().join("site.key")).unwrap();
+    let output = run(&["run", "--config", &config]).await;
+    assert_eq!(status(&output), 1);
+    assert!(
+        text(&output.stderr).contains("restore the key from the backup"),
+        "{output:?}"
+    );
 }
