@@ -149,8 +149,12 @@ async fn a_store_that_is_not_there_is_not_made_by_its_check() {
 }
 
 #[tokio::test]
-async fn a_sound_store_passes_its_check() {
-    use stairgate::store::{Store, StoreOptions};
+async fn a_store_is_sound_until_a_listed_file_is_gone() {
+    use stairgate::domain::clip::FootageName;
+    use stairgate::domain::footage::{FootageRecord, FootageState};
+    use stairgate::domain::id::CameraId;
+    use stairgate::store::{Store, StoreOptions, tables};
+    use stairgate::time::{RunId, WallTime};
 
     let folder = temp_dir();
     let config = site(folder.path(), "");
@@ -161,11 +165,45 @@ async fn a_sound_store_passes_its_check() {
     };
     let mut registry = stairgate::telemetry::registry();
     let store = Store::open(&options, &supervisor, &mut registry).unwrap();
+    let camera = CameraId::new("front").unwrap();
+    let at = WallTime::from_unix_ms(1_800_000_000_000);
+    let run = RunId::random();
+    let name = FootageName::new(&camera, at, run, 0);
+    let file = folder.path().join("footage").join(name.as_str());
+    let record = FootageRecord {
+        camera,
+        run,
+        state: FootageState::Closed,
+        starts_at: at,
+        ends_at: at,
+        bytes: 3,
+        n_gops: 1,
+    };
+    store
+        .write(move |txn| txn.put(tables::FOOTAGE, &name, &record))
+        .await
+        .unwrap();
     store.close().await;
     drop(store);
-    let output = run(&["verify-store", "--config", &config]).await;
+
+    let check = || run_verify(&config);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "abc").unwrap();
+    let output = check().await;
     assert_eq!(status(&output), 0, "{output:?}");
     assert!(text(&output.stdout).contains("every invariant holds"));
+    fs::write(&file, "ab").unwrap();
+    let output = check().await;
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(text(&output.stdout).contains("has 2 bytes, of which 3"));
+    fs::remove_file(&file).unwrap();
+    let output = check().await;
+    assert_eq!(status(&output), 1, "{output:?}");
+    assert!(text(&output.stdout).contains("is its disk mounted"));
+}
+
+async fn run_verify(config: &str) -> Output {
+    run(&["verify-store", "--config", config]).await
 }
 
 #[tokio::test]
