@@ -8,7 +8,7 @@ mod log;
 mod throttle;
 
 pub use health::{Component, Health, HealthBoard, State};
-pub use log::{LogFormat, LogOptions, init_logs};
+pub use log::{LogFilterError, LogFormat, LogOptions, init_logs};
 pub use throttle::Throttle;
 
 pub use prometheus_client::registry::Registry;
