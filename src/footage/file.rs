@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ use crate::time::{MediaTime, RunId, WallTime};
 
 /// Version of the side file.
 const SIDE_VERSION: u8 = 1;
+
+/// How far the wall clock may be from a file's own labels before these follow it: more than reading it
+/// jitters and a camera's clock drifts in half an hour, less than a step that matters.
+const LABEL_STEP: Duration = Duration::from_millis(200);
 
 /// Where a file's bytes go: the disk, or a disk of a test.
 pub(super) trait Storage: io::Write {
@@ -253,7 +258,7 @@ impl<S: Storage> FootageFile<S> {
         self.side.record(state)
     }
 
-    /// Appends `frames` as one fragment, the first of which was taken at `wall`; returns the bytes
+    /// Appends `frames` as one fragment, the first of which was taken at about `wall`; returns the bytes
     /// written. When it fails the file is cut back to what it was.
     pub(super) fn append(
         &mut self,
@@ -270,6 +275,7 @@ impl<S: Storage> FootageFile<S> {
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
             return Ok(0);
         };
+        let wall = self.label(first.at, wall);
         let mut parts = boxes::prft(wall, first.at);
         if !flaws.is_empty() {
             parts.extend(boxes::flaws(flaws));
@@ -306,6 +312,17 @@ impl<S: Storage> FootageFile<S> {
         Ok(head_bytes + bytes)
     }
 
+    /// The wall time of the frame at `at`, which is about `wall`: that which the file's first label
+    /// gives, unless the wall clock was set in between, so that labels of one file do not jitter.
+    fn label(&self, at: MediaTime, wall: WallTime) -> WallTime {
+        let Some(first) = self.side.gops.first() else {
+            return wall;
+        };
+        let by_first = WallTime::from_unix_ns(first.starts_at.unix_ns().saturating_add(at.ns()));
+        let off = by_first.since(wall).max(wall.since(by_first));
+        if off < LABEL_STEP { by_first } else { wall }
+    }
+
     /// Waits until everything appended is on the disk, and the file's name, too.
     pub(super) fn sync(&mut self) -> Result<(), FileError> {
         let path = self.path();
@@ -322,6 +339,12 @@ impl<S: Storage> FootageFile<S> {
         self.sync()?;
         self.side.write(&self.root, &self.name)?;
         Ok(self.side.record(FootageState::Closed))
+    }
+
+    /// Removes a file that could not even take its first fragment. What cannot be removed is reported
+    /// at the next start.
+    pub(super) fn discard(self) {
+        drop(fs::remove_file(self.path()));
     }
 
     fn path(&self) -> PathBuf {
@@ -377,3 +400,7 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileEr
     let path = path.to_owned();
     move |source| FileError::Io { what, path, source }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::ClipRequest;
 use super::boxes::Flaw;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Placed, Synced, flaws_of};
+use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
 use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
 use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
@@ -37,6 +37,8 @@ const PART_MAX: Duration = Duration::from_secs(4);
 const SYNC_EVERY: Duration = Duration::from_secs(10);
 /// Rest after a failed write, before the frames still in the ring are tried again.
 const DISK_RETRY: Duration = Duration::from_secs(1);
+/// How soon a file that cannot be closed yet is looked at again when no frames come.
+const RECHECK: Duration = Duration::from_secs(5);
 /// How long the frames of closed files are remembered: a window may reach back so far.
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
@@ -76,6 +78,8 @@ pub(super) struct Window {
     pub(super) request: ClipRequest,
     /// Why frames at its beginning are missing, if they are; known once the ring was looked at.
     pub(super) lead: Option<GapReason>,
+    /// When the ring was first looked at for it.
+    asked: Option<Instant>,
 }
 
 /// A GOP that a window needed and the disk has not taken.
@@ -130,6 +134,7 @@ impl Keeper {
         let window = Window {
             request,
             lead: None,
+            asked: None,
         };
         self.windows.entry(window.request.entry).or_insert(window);
     }
@@ -141,7 +146,7 @@ impl Keeper {
 
     /// Has it anything to do when frames come?
     pub(super) fn is_active(&self) -> bool {
-        !self.windows.is_empty() || self.kept.values().any(|kept| kept.is_open)
+        !self.windows.is_empty() || self.kept.values().any(|kept| kept.life != Life::Closed)
     }
 
     /// GOPs that a window needed and that never reached the disk, since process start.
@@ -151,12 +156,12 @@ impl Keeper {
 
     /// When it must be asked again even if no frame comes; `None`: not before a request or a frame.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let ends = self.windows.values().map(|w| w.request.to + GRACE);
+        let ends = self.windows.values().map(|w| self.due_at(w));
         let retry = self.blocked_until.filter(|at| *at > now);
-        let open = || self.kept.values().filter(|kept| kept.is_open);
+        let open = || self.kept.values().filter(|kept| kept.life != Life::Closed);
         let syncs = open().filter_map(|kept| Some(kept.unsynced_since? + SYNC_EVERY));
         let linger = self.idle_since.filter(|_| open().next().is_some());
-        let closes = linger.map(|at| at + self.linger).filter(|at| *at > now);
+        let closes = linger.map(|at| (at + self.linger).max(now + RECHECK));
         ends.chain(retry).chain(syncs).chain(closes).min()
     }
 
@@ -171,7 +176,9 @@ impl Keeper {
         };
         let has_ended = |w: &Window| taken_at >= w.request.to;
         let part = |kept: &Kept| match kept.run.instant_of(kept.end) {
-            Some(end) => kept.is_open && taken_at.saturating_duration_since(end) >= PART_MAX,
+            Some(end) => {
+                kept.life != Life::Closed && taken_at.saturating_duration_since(end) >= PART_MAX
+            }
             None => false,
         };
         self.windows.values().any(has_ended)
@@ -185,7 +192,8 @@ impl Keeper {
         self.count_losses(&round);
         self.learn_ends(&round);
         for window in self.windows.values_mut() {
-            if window.lead.is_none() {
+            if window.asked.is_none() {
+                window.asked = Some(now);
                 window.lead = Some(lead_reason(&round, window.request.from));
             }
         }
@@ -237,7 +245,7 @@ impl Keeper {
             let waits = kept
                 .unsynced_since
                 .is_some_and(|since| round.now.saturating_duration_since(since) >= SYNC_EVERY);
-            let is_urgent = any_due || waits || kept.is_broken || kept.synced.is_none();
+            let is_urgent = any_due || waits || kept.life == Life::Broken || kept.synced.is_none();
             kept.unsynced_since.is_some() && is_urgent
         };
         self.kept
@@ -296,12 +304,12 @@ impl Keeper {
         let finished: Vec<FileId> = self
             .kept
             .values()
-            .filter(|kept| kept.is_open && self.is_finished(round, kept))
+            .filter(|kept| kept.life != Life::Closed && self.is_finished(round, kept))
             .map(|kept| kept.id)
             .collect();
         for id in &finished {
             if let Some(kept) = self.kept.get_mut(id) {
-                kept.is_open = false;
+                kept.life = Life::Closed;
             }
         }
         if !self.is_active() {
@@ -313,16 +321,23 @@ impl Keeper {
 
     /// Is the outcome of `window` known as soon as this round's frames are on the disk?
     fn is_due(&self, round: &Round, window: &Window) -> bool {
-        let to = window.request.to;
-        if self.is_closing || round.now >= to + GRACE {
-            return true;
-        }
         let is_blocked = self.blocked_until.is_some_and(|until| round.now < until);
-        !is_blocked && has_passed(round, to)
+        let has_passed = !is_blocked && has_passed(round, window.request.to);
+        self.is_closing || has_passed || round.now >= self.due_at(window)
+    }
+
+    /// When the outcome of `window` must be told whatever comes. While the disk rests after a failure
+    /// its frames, which are still in the ring, get another try.
+    fn due_at(&self, window: &Window) -> Instant {
+        let to = window.request.to;
+        let last = window.asked.map_or(to, |asked| asked.max(to)) + GRACE;
+        let due = to + GRACE;
+        self.blocked_until
+            .map_or(due, |until| due.max(until.min(last)))
     }
 
     fn is_finished(&self, round: &Round, kept: &Kept) -> bool {
-        if self.is_closing || kept.is_broken {
+        if self.is_closing || kept.life == Life::Broken {
             return true;
         }
         let oldest = round.gops.first().map_or(GopSeq(0), |gop| gop.seq);
@@ -357,7 +372,7 @@ impl Keeper {
     fn write_of(&self, round: &Round, idx: usize) -> Option<Write> {
         let gop = round.gops.get(idx)?;
         let stored = self.stored.get(&gop.seq).copied();
-        let open_file = |id: FileId| self.kept.get(&id).filter(|k| k.is_open && !k.is_broken);
+        let open_file = |id: FileId| self.kept.get(&id).filter(|k| k.life == Life::Open);
         // A file that broke in the middle of a GOP cannot be continued: the GOP is written anew.
         let (file, n_stored) = match stored {
             Some((id, n)) if n >= gop.frames.len() || open_file(id).is_some() => (open_file(id), n),
@@ -410,8 +425,7 @@ impl Keeper {
     /// The open file that ends where `gop` begins.
     fn file_before(&self, gop: &Gop) -> Option<&Kept> {
         self.kept.values().find(|kept| {
-            kept.is_open
-                && !kept.is_broken
+            kept.life == Life::Open
                 && !kept.is_full()
                 && kept.last_is_whole
                 && kept.last_seq.0 + 1 == gop.seq.0
@@ -480,7 +494,7 @@ impl Keeper {
         self.missed.insert(write.seq, missed);
         self.blocked_until = Some(round.now + DISK_RETRY);
         if let Some(kept) = self.kept.get_mut(&write.file) {
-            kept.is_broken = true;
+            kept.life = Life::Broken;
         }
     }
 
@@ -490,7 +504,7 @@ impl Keeper {
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
-        kept.is_broken = true;
+        kept.life = Life::Broken;
         let Some(synced) = kept.synced else {
             self.kept.remove(&file);
             self.stored.retain(|_, (id, _)| *id != file);
@@ -518,7 +532,7 @@ impl Keeper {
                 .is_some_and(|end| end < horizon)
         };
         self.kept
-            .retain(|_, kept| kept.is_open || !ends_before(kept));
+            .retain(|_, kept| kept.life != Life::Closed || !ends_before(kept));
         let kept_files = &self.kept;
         let oldest = round.gops.first().map(|gop| gop.seq);
         // What is still in the ring must be known as stored, or it would be stored again.

@@ -175,7 +175,7 @@ fn has_gap(known: &[Known], request: &ClipRequest, must: &[usize]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn any_stream_and_any_windows_give_exactly_the_frames_of_the_model(
@@ -192,7 +192,10 @@ proptest! {
         // Nothing is stored twice.
         let stored = bench.stored_numbers();
         let distinct: BTreeSet<usize> = stored.iter().copied().collect();
-        prop_assert_eq!(distinct.len(), stored.len());
+        // (A window that reaches back further than files stay open may need a torn GOP again.)
+        if asks.iter().all(|ask| ask.back_ms <= 15_000) {
+            prop_assert_eq!(distinct.len(), stored.len());
+        }
         prop_assert!(bench.disk.values().all(|stored| stored.is_closed));
         prop_assert_eq!(bench.keeper.n_gops_lost(), 0);
 
@@ -239,7 +242,7 @@ proptest! {
                 let has_gap = has_gap(&known, &request, &must);
                 // Where the camera stopped before the end, the last frame's length is a guess.
                 let is_sure = is_known_to_its_end || (!must.is_empty() && has_gap);
-                if is_known_to_its_end && let Some(last) = spans.last() {
+                if is_known_to_its_end && is_whole && let Some(last) = spans.last() {
                     prop_assert!(bench.is_border(last), "{:?}", outcome);
                 }
                 if is_sure && !lost_at_end {

@@ -52,12 +52,21 @@ pub(super) struct Kept {
     pub(super) first_seq: GopSeq,
     pub(super) last_seq: GopSeq,
     pub(super) last_is_whole: bool,
-    pub(super) is_open: bool,
-    /// Set when a write to it failed: nothing more may be appended.
-    pub(super) is_broken: bool,
+    pub(super) life: Life,
     /// What is known to be on the disk.
     pub(super) synced: Option<Synced>,
     pub(super) unsynced_since: Option<Instant>,
+}
+
+/// Where a file is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Frames may be appended.
+    Open,
+    /// A write to it failed: nothing more may be appended.
+    Broken,
+    /// Finished.
+    Closed,
 }
 
 /// How far a file was when the disk last confirmed it.
@@ -85,8 +94,7 @@ impl Kept {
             first_seq: write.seq,
             last_seq: write.seq,
             last_is_whole: false,
-            is_open: true,
-            is_broken: false,
+            life: Life::Open,
             synced: None,
             unsynced_since: None,
         }

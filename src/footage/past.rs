@@ -50,7 +50,9 @@ pub(super) fn settle(
             gaps.push(Gap { from, to, reason });
         }
     };
-    gap(window.from, first.starts_at(), None);
+    if first.is_late {
+        gap(window.from, first.starts_at(), None);
+    }
     for (before, after) in pieces.iter().zip(pieces.iter().skip(1)) {
         if !after.continues {
             let reason = (before.run != after.run).then_some(GapReason::CameraDown);
@@ -60,7 +62,9 @@ pub(super) fn settle(
     for (from, to, reason) in pieces.iter().flat_map(|piece| &piece.flaws) {
         gap(*from, *to, Some(*reason));
     }
-    gap(last.ends_at, window.to, None);
+    if !last.reaches_end {
+        gap(last.ends_at, window.to, None);
+    }
     let gaps = disjoint(&gaps);
     let spans = pieces.into_iter().map(|piece| piece.span).collect();
     if gaps.is_empty() {
@@ -78,11 +82,18 @@ fn read(root: &Path, name: &FootageName, record: &FootageRecord) -> Result<Walk,
 }
 
 /// What a file shows of the window.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts about its two ends, none of which follows from another"
+)]
 struct Piece {
     span: Span,
     run: RunId,
     ends_at: WallTime,
-    /// End on the file's time line.
+    /// Its first frame comes after the window's first moment.
+    is_late: bool,
+    reaches_end: bool,
+    /// It ends where the file ends.
     is_to_its_end: bool,
     /// It begins where the piece before it ends.
     continues: bool,
@@ -137,6 +148,8 @@ impl Piece {
             },
             run: record.run,
             ends_at: labels.wall_of(stop),
+            is_late: start > from,
+            reaches_end: stop >= to,
             is_to_its_end: stop == end,
             continues: before.is_some_and(touches),
             flaws: flaws.collect(),

@@ -162,29 +162,37 @@ impl KeeperTask {
         let result = self
             .shared
             .job("footage-write", move || {
-                let mut file = match file {
-                    Some(file) => file,
-                    None => create(&shared, &camera, wall, &job).map_err(|err| (None, err))?,
+                let made = match file {
+                    Some(file) => Ok(file),
+                    None => create(&shared, &camera, wall, &job),
                 };
-                match file.append(wall, &job.frames, &job.flaws) {
-                    Ok(bytes) => Ok((file, bytes)),
-                    Err(err) => Err((Some(file), err)),
+                match made {
+                    Ok(mut file) => {
+                        let result = file.append(wall, &job.frames, &job.flaws);
+                        if result.is_err() && job.is_new {
+                            file.discard();
+                            return (None, result);
+                        }
+                        (Some(file), result)
+                    }
+                    Err(err) => (None, Err(err)),
                 }
             })
             .await?;
         match result {
-            Ok((file, bytes)) => {
+            (Some(file), Ok(bytes)) => {
                 self.shared.metrics.written_bytes.inc_by(bytes);
                 let name = file.name().clone();
                 self.files.insert(write.file, file);
                 Ok(Some(name))
             }
-            Err((file, err)) => {
-                // A new file that could not even take its first fragment is of no use.
-                if let Some(file) = file.filter(|_| !write.is_new) {
+            (file, result) => {
+                if let Some(file) = file {
                     self.files.insert(write.file, file);
                 }
-                self.shared.refused(&err);
+                if let Err(err) = result {
+                    self.shared.refused(&err);
+                }
                 Ok(None)
             }
         }

@@ -17,7 +17,7 @@ use stairgate::footage::{
 };
 use stairgate::store::{Store, StoreOptions, tables};
 use stairgate::supervise::Supervisor;
-use stairgate::telemetry::{HealthBoard, State};
+use stairgate::telemetry::{HealthBoard, Registry, State};
 use stairgate::time::Clock;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -67,7 +67,7 @@ impl Site {
         let options = StoreOptions {
             path: folder.path().join("store"),
         };
-        let store = Store::open(&options, &supervisor, &mut registry).unwrap();
+        let store = open_store(&options, &supervisor, &mut registry).await;
         let month = Duration::from_secs(30 * 86_400);
         let options = FootageOptions::new(folder.path().join("footage"), month, floor);
         let (footage, clips, events) = Footage::open(
@@ -100,6 +100,29 @@ impl Site {
             run: Run::new(camera(), zero),
             zero,
         }
+    }
+
+    /// Opens `folder` again as if the gateway had died while `name` was open.
+    async fn reopened_with_open_row(folder: TempDir, name: &FootageName) -> Site {
+        {
+            let supervisor = Supervisor::new();
+            let mut registry = stairgate::telemetry::registry();
+            let options = StoreOptions {
+                path: folder.path().join("store"),
+            };
+            let store = open_store(&options, &supervisor, &mut registry).await;
+            let name = name.clone();
+            store
+                .write(move |txn| {
+                    let mut row = txn.get(tables::FOOTAGE, &name)?.unwrap();
+                    row.state = FootageState::Open;
+                    txn.put(tables::FOOTAGE, &name, &row)
+                })
+                .await
+                .unwrap();
+            store.close().await;
+        }
+        Site::open(folder, FreeSpaceFloor::Bytes(0)).await
     }
 
     fn root(&self) -> PathBuf {
@@ -169,6 +192,22 @@ impl Site {
             .await
             .unwrap();
         self.folder
+    }
+}
+
+/// Opens a store that may have been in use just now: its last threads need a moment to let go.
+async fn open_store(
+    options: &StoreOptions,
+    supervisor: &Supervisor,
+    registry: &mut Registry,
+) -> Store {
+    let until = Instant::now() + SOON;
+    loop {
+        match Store::open(options, supervisor, registry) {
+            Ok(store) => return store,
+            Err(err) => assert!(Instant::now() < until, "{err:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -244,10 +283,190 @@ async fn a_live_clip_settles_within_a_second_of_its_end() {
     for idx in 500..560 {
         tokio::time::sleep_until(site.zero + Duration::from_nanos(idx * FRAME_NS)).await;
         let idx = usize::try_from(idx).unwrap();
-        site.frames("video/numbered-h264-small.mp4", 0, 0);
         site.frames("video/numbered-h264.mp4", idx, idx + 1);
     }
     let settled = site.settled().await;
     assert_eq!(whole(&settled.outcome).len(), 1);
     assert!(Instant::now() - end < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn the_seventeenth_clip_of_a_camera_is_refused() {
+    let site = Site::new().await;
+    let mut request = site.request(0, 1_600, 2_000);
+    for n in 0..16 {
+        request.entry = entry(n);
+        site.footage.request(request.clone()).unwrap();
+    }
+    request.entry = entry(16);
+    let refused = site.footage.request(request.clone()).unwrap_err();
+    assert_eq!(refused, RequestError::Overload);
+    assert_eq!(refused.reason(), MissedReason::Overload);
+    request.camera = CameraId::new("no-such").unwrap();
+    let refused = site.footage.request(request).unwrap_err();
+    assert_eq!(refused, RequestError::UnknownCamera);
+}
+
+#[tokio::test]
+async fn closing_settles_open_clips_and_finishes_their_files() {
+    let mut site = Site::new().await;
+    site.zero = Instant::now() - Duration::from_nanos(500 * FRAME_NS);
+    site.frames("video/numbered-h264.mp4", 0, 500);
+    site.footage.request(site.request(1, 250, 1_000)).unwrap();
+    eventually("footage is written", || !site.rows().is_empty()).await;
+    site.footage.close().await;
+    let settled = site.settled().await;
+    let ClipOutcome::Partial { spans, gaps } = &settled.outcome else {
+        panic!("{:?}", settled.outcome);
+    };
+    assert_eq!(gaps.len(), 1);
+    assert_eq!(gaps[0].reason, GapReason::GatewayDown);
+    let rows = site.rows();
+    assert_eq!(rows[0].0, spans[0].file);
+    assert_eq!(rows[0].1.state, FootageState::Closed);
+    assert!(site.path(&spans[0].file).with_extension("json").exists());
+}
+
+/// Ends of the boxes on the top level of a file, in bytes.
+fn borders(bytes: &[u8]) -> Vec<(String, usize)> {
+    let mut at = 0;
+    let mut borders = Vec::new();
+    while at < bytes.len() {
+        let n = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        let kind = String::from_utf8(bytes[at + 4..at + 8].to_vec()).unwrap();
+        at += usize::try_from(n).unwrap();
+        borders.push((kind, at));
+    }
+    borders
+}
+
+#[tokio::test]
+async fn an_open_file_cut_anywhere_is_finished_at_start_and_plays() {
+    let mut site = Site::new().await;
+    site.frames("video/numbered-h264-small.mp4", 0, 400);
+    site.footage.request(site.request(1, 20, 140)).unwrap();
+    let settled = site.settled().await;
+    let name = whole(&settled.outcome)[0].file.clone();
+    let mut folder = site.close().await;
+    let path = folder.path().join("footage").join(name.as_str());
+    let bytes = fs::read(&path).unwrap();
+    let borders = borders(&bytes);
+    let mut cuts: Vec<usize> = Vec::new();
+    for (_, end) in &borders {
+        cuts.extend([end - 1, *end, end + 1]);
+    }
+    cuts.retain(|cut| *cut <= bytes.len());
+    for cut in cuts {
+        // As a crash leaves it: an open row, a torn file, no side file.
+        fs::write(&path, &bytes[..cut]).unwrap();
+        fs::remove_file(path.with_extension("json")).unwrap_or_default();
+        let site = Site::reopened_with_open_row(folder, &name).await;
+        let n_whole = borders
+            .iter()
+            .filter(|(kind, end)| kind == "mdat" && *end <= cut)
+            .count();
+        let row = site.store.get(tables::FOOTAGE, &name).unwrap().unwrap();
+        if n_whole == 0 {
+            assert_eq!(row.state, FootageState::Open, "cut at {cut}");
+        } else {
+            assert_eq!(row.state, FootageState::Closed, "cut at {cut}");
+            assert_eq!(row.n_gops as usize, n_whole, "cut at {cut}");
+            assert_eq!(row.bytes, fs::metadata(&path).unwrap().len());
+            let side = side(&path);
+            assert_eq!(side["gops"].as_array().unwrap().len(), n_whole);
+            // Torn within a fragment or at its border: each way once is enough for the decoder.
+            if cut % 3 == 0 {
+                assert_eq!(shown_frames(&path).len(), n_whole * 50);
+            }
+        }
+        folder = site.close().await;
+    }
+}
+
+#[tokio::test]
+async fn unknown_footage_is_taken_in_and_other_files_are_left_alone() {
+    let mut site = Site::new().await;
+    site.frames("video/numbered-h264-small.mp4", 0, 400);
+    site.footage.request(site.request(1, 20, 280)).unwrap();
+    let settled = site.settled().await;
+    let name = whole(&settled.outcome)[0].file.clone();
+    let gone = name.clone();
+    site.footage.close().await;
+    site.store
+        .write(move |txn| {
+            txn.delete(tables::FOOTAGE, &gone);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let stray = site.path(&name).with_file_name("holiday.avi");
+    fs::write(&stray, b"not ours").unwrap();
+    let folder = site.close().await;
+    let site = Site::open(folder, FreeSpaceFloor::Bytes(0)).await;
+    eventually("the file is known", || !site.rows().is_empty()).await;
+    let rows = site.rows();
+    assert_eq!(rows[0].0, name);
+    assert_eq!(rows[0].1.state, FootageState::Closed);
+    assert!(stray.exists());
+    let report = site.footage.scan().await.unwrap();
+    assert_eq!((report.n_unknown, report.n_missing), (1, 0));
+    fs::remove_file(site.path(&name)).unwrap();
+    let report = site.footage.scan().await.unwrap();
+    assert_eq!(report.n_missing, 1);
+    assert_eq!(site.rows().len(), 1, "a missing file is not forgotten");
+}
+
+#[tokio::test]
+async fn without_its_disk_nothing_is_written_or_forgotten_and_it_comes_back() {
+    let mut site = Site::new().await;
+    site.frames("video/numbered-h264-small.mp4", 0, 400);
+    site.footage.request(site.request(1, 20, 280)).unwrap();
+    let name = whole(&site.settled().await.outcome)[0].file.clone();
+    let root = site.root();
+    let folder = site.close().await;
+    let away = folder.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    fs::create_dir(&root).unwrap();
+
+    let mut site = Site::open(folder, FreeSpaceFloor::Bytes(0)).await;
+    let health = site.board.snapshot()["footage"].clone();
+    assert_eq!(health.state, State::Failed);
+    assert!(health.reason.contains("mounted"), "{}", health.reason);
+    assert_eq!(site.event().await, FootageEvent::DiskGone);
+    site.frames("video/numbered-h264-small.mp4", 0, 400);
+    site.footage.request(site.request(2, 20, 280)).unwrap();
+    let settled = site.settled().await;
+    let expected = ClipOutcome::Missed(MissedReason::DiskFull);
+    assert_eq!(settled.outcome, expected);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    assert_eq!(site.rows().len(), 1);
+
+    fs::remove_dir(&root).unwrap();
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(site.event().await, FootageEvent::DiskBack);
+    site.footage.request(site.request(3, 20, 280)).unwrap();
+    let settled = site.settled().await;
+    assert_ne!(whole(&settled.outcome)[0].file, name);
+}
+
+#[tokio::test]
+async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
+    let mut site = Site::new().await;
+    site.frames("video/numbered-h264-small.mp4", 0, 400);
+    site.footage.request(site.request(1, 20, 280)).unwrap();
+    let name = whole(&site.settled().await.outcome)[0].file.clone();
+    let path = site.path(&name);
+    let folder = site.close().await;
+    assert!(path.exists(), "footage just written is never deleted");
+
+    let mut site = Site::open(folder, FreeSpaceFloor::Bytes(u64::MAX / 4)).await;
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(FootageEvent::EarlyDeletion { .. })) {
+        seen.push(site.event().await);
+    }
+    assert!(matches!(seen[0], FootageEvent::DiskLow { .. }), "{seen:?}");
+    assert!(site.rows().is_empty());
+    assert!(!path.exists() && !path.with_extension("json").exists());
+    let held = || site.board.snapshot()["footage"].state == State::Failed;
+    eventually("health says that the disk is full", held).await;
 }
