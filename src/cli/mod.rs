@@ -11,9 +11,11 @@
 //! writes.
 
 mod check_config;
+mod demo;
 mod printer;
 mod probe;
 mod run;
+mod simulate;
 mod verify_store;
 
 use std::future::Future;
@@ -55,6 +57,7 @@ impl From<Exit> for ExitCode {
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  stairgate demo
   stairgate check-config gateway.toml
   stairgate probe rtsp://192.0.2.10:554/main
   stairgate run --config gateway.toml
@@ -93,6 +96,24 @@ Examples:
   stairgate probe rtsp://192.0.2.10:554/main --username admin --password-file secrets/cameras
   stairgate probe b03-u2-in --config gateway.toml")]
     Probe(#[command(flatten)] probe::ProbeArgs),
+    /// Show everything on this machine alone: simulated cameras, doors and police, and the gateway.
+    #[command(after_help = "Example:\n  stairgate demo --cameras 9")]
+    Demo {
+        /// Cameras, each with a door; 1 to 500.
+        #[arg(long, default_value_t = 4)]
+        cameras: usize,
+        /// Port of the API; 0 takes a free one.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// End by itself after so long; else at Ctrl-C.
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
+    /// Run one part of the demo alone, with faults.
+    Simulate {
+        #[command(subcommand)]
+        part: simulate::Part,
+    },
     /// Print the version.
     Version,
 }
@@ -120,6 +141,12 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
         Command::Probe(args) => probe::probe(&args, printer),
+        Command::Demo {
+            cameras,
+            port,
+            seconds,
+        } => demo::demo(cameras, port, seconds, printer),
+        Command::Simulate { part } => simulate::simulate(part, printer),
         Command::Version => {
             printer.out(concat!("stairgate ", env!("CARGO_PKG_VERSION")));
             Exit::Done
@@ -157,6 +184,25 @@ fn load_config(file: &Path, printer: &Printer) -> Result<Config, Exit> {
 fn failed(printer: &Printer, err: &(dyn std::error::Error + 'static)) -> Exit {
     printer.err(&format!("stairgate: {}", chain(err)));
     Exit::Failed
+}
+
+/// Waits for Ctrl-C, SIGTERM, or the end of the time that was given.
+async fn ended(seconds: Option<u64>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let time_is_up = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = time_is_up => {}
+    }
+    Ok(())
 }
 
 /// Runs `work` on a runtime of its own.

@@ -16,7 +16,7 @@ use super::placement::Placement;
 
 /// What an entry is made of, besides the swipe.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub(super) struct Facts<'a> {
     /// The door it happened at.
     pub door: &'a Door,
     /// Who may enter.
@@ -31,7 +31,7 @@ pub struct Facts<'a> {
 
 /// An entry that is not committed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assembled {
+pub(super) struct Assembled {
     /// The entry, its clips pending or missed.
     pub entry: Entry,
     /// The alerts it raises; their ids are those in the entry.
@@ -39,7 +39,7 @@ pub struct Assembled {
 }
 
 /// Makes the entry of `swipe` and the alerts it raises.
-pub fn assemble(swipe: &Swipe, facts: &Facts<'_>) -> Assembled {
+pub(super) fn assemble(swipe: &Swipe, facts: &Facts<'_>) -> Assembled {
     let at = happened_at(swipe, facts.placement);
     let card = swipe.card.as_ref();
     let key = card.map(|number| facts.hasher.key_of(number));
@@ -91,7 +91,7 @@ pub fn assemble(swipe: &Swipe, facts: &Facts<'_>) -> Assembled {
 }
 
 /// How long before its arrival a live swipe happened; `None` when it is not live.
-pub fn live_delay(placement: Placement) -> Option<Duration> {
+pub(super) fn live_delay(placement: Placement) -> Option<Duration> {
     match placement {
         Placement::Live { delay } => Some(delay),
         Placement::Disagrees { .. } => Some(Duration::ZERO),

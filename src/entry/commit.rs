@@ -12,7 +12,7 @@ use super::assemble::Assembled;
 
 /// What a commit met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Committed {
+pub(super) enum Committed {
     /// The swipe was new; its entry, alerts and deliveries are durable.
     New,
     /// The swipe was here before; nothing was changed.
@@ -23,7 +23,7 @@ pub enum Committed {
 ///
 /// # Errors
 /// [`StoreError`] of the transaction.
-pub fn commit(
+pub(super) fn commit(
     txn: &mut Txn<'_>,
     assembled: Assembled,
     policy: &RaisePolicy,
@@ -48,7 +48,7 @@ pub fn commit(
 ///
 /// # Errors
 /// [`StoreError`] of the transaction.
-pub fn settle_clip(
+pub(super) fn settle_clip(
     txn: &mut Txn<'_>,
     id: EntryId,
     camera: &CameraId,
@@ -88,7 +88,7 @@ pub fn settle_clip(
 
 /// A clip's outcome, ready to be recorded.
 #[derive(Clone, Debug)]
-pub struct Settlement {
+pub(super) struct Settlement {
     /// What became of it.
     pub outcome: ClipOutcome,
     /// SHA-256 of the exported file, when there is one.
@@ -102,7 +102,7 @@ pub struct Settlement {
 ///
 /// # Errors
 /// [`StoreError`] of the transaction.
-pub fn remove_entry(txn: &mut Txn<'_>, id: EntryId) -> Result<(), StoreError> {
+pub(super) fn remove_entry(txn: &mut Txn<'_>, id: EntryId) -> Result<(), StoreError> {
     let Some(entry) = txn.get(tables::ENTRIES, &id)? else {
         return Ok(());
     };

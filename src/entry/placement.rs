@@ -18,14 +18,14 @@ const LIVE_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// How the times of one door's controller compare with ours.
 #[derive(Clone, Debug, Default)]
-pub struct SkewEstimate {
+pub(super) struct SkewEstimate {
     /// `received - said`, in ns, of recent swipes, oldest first.
     samples_ns: VecDeque<i64>,
 }
 
 impl SkewEstimate {
     /// Takes in one swipe's two times.
-    pub fn observe(&mut self, received: WallTime, said: WallTime) {
+    pub(super) fn observe(&mut self, received: WallTime, said: WallTime) {
         if self.samples_ns.len() == SAMPLES_MAX {
             self.samples_ns.pop_front();
         }
@@ -33,12 +33,12 @@ impl SkewEstimate {
     }
 
     /// Forgets everything: the controller's clock was set.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.samples_ns.clear();
     }
 
     /// What to add to the controller's time to get ours; `None` before three swipes.
-    pub fn skew_ns(&self) -> Option<i64> {
+    pub(super) fn skew_ns(&self) -> Option<i64> {
         if self.samples_ns.len() < SAMPLES_MIN {
             return None;
         }
@@ -48,7 +48,7 @@ impl SkewEstimate {
 
 /// What the placement of a swipe rests on.
 #[derive(Clone, Copy, Debug)]
-pub struct SwipeTimes {
+pub(super) struct SwipeTimes {
     /// Our wall clock at arrival.
     pub received: WallTime,
     /// The controller's, if it said.
@@ -64,7 +64,7 @@ pub struct SwipeTimes {
 
 /// When a swipe happened, by our wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
+pub(super) enum Placement {
     /// Just now, that long before it arrived (at most a few seconds).
     Live {
         /// From the swipe to its arrival.
@@ -83,7 +83,7 @@ pub enum Placement {
 }
 
 /// Places a swipe.
-pub fn place(times: &SwipeTimes) -> Placement {
+pub(super) fn place(times: &SwipeTimes) -> Placement {
     let Some(said) = times.said else {
         return Placement::Live {
             delay: Duration::ZERO,

@@ -273,6 +273,11 @@ impl Gateway {
         })
     }
 
+    /// Its store, for who shows what happens (the demo).
+    pub fn store(&self) -> Store {
+        self.parts.store.clone()
+    }
+
     /// Where it can be reached.
     pub fn addresses(&self) -> Addresses {
         self.addresses

@@ -30,10 +30,26 @@ pub(super) async fn play(url: &str) -> Played {
     let dir = temp_dir();
     let mut command = Command::new("chromium");
     command
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--mute-audio"])
-        .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
-        .args(["--disable-component-update", "--autoplay-policy=no-user-gesture-required"])
-        .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--mute-audio",
+        ])
+        .args([
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-sync",
+        ])
+        .args([
+            "--disable-component-update",
+            "--autoplay-policy=no-user-gesture-required",
+        ])
+        .arg(format!(
+            "--user-data-dir={}",
+            dir.path().join("profile").display()
+        ))
         .arg("--remote-debugging-port=0")
         .arg(format!("http://{addr}/"));
     let mut browser = Process::start("chromium", &mut command, &dir.path().join("chromium.log"));
@@ -49,19 +65,33 @@ async fn serve(listener: &TcpListener, url: &str) -> Played {
         let n_read = stream.read(&mut request).await.unwrap();
         let request = String::from_utf8_lossy(&request[..n_read]).into_owned();
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let body = if path == "/" { page(url) } else { String::new() };
+        let body = if path == "/" {
+            page(url)
+        } else {
+            String::new()
+        };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .await
+            .unwrap();
         if let Some(report) = path.strip_prefix("/ended/") {
-            let numbers: Vec<f64> = report.split('/').map(|text| text.parse().unwrap()).collect();
+            let numbers: Vec<f64> = report
+                .split('/')
+                .map(|text| text.parse().unwrap())
+                .collect();
             return Played {
                 duration_s: numbers[0],
                 ended_s: numbers[1],
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "pixels"
+                )]
                 width: numbers[2] as u32,
             };
         }

@@ -23,23 +23,33 @@ async fn crash_at(point: &str) {
     });
     let envs = [("STAIRGATE_CRASH_AT", point)];
     let mut gateway = Gateway::spawn(&site.config(), &site.web, &envs);
+    gateway.expect("configuration problem");
     gateway.expect("ending at an armed crash point");
     gateway.expect("footage file was open at the last end");
     gateway.ready().await;
     warm(&gateway).await;
-    mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 1, UNKNOWN_CARD), false).await;
-    eventually("the armed end", Duration::from_secs(40), || gateway.exited().is_some()).await;
+    mosquitto
+        .publish(SWIPE_TOPIC, &swipe("5f3a", 1, UNKNOWN_CARD), false)
+        .await;
+    eventually("the armed end", Duration::from_secs(40), || {
+        gateway.exited().is_some()
+    })
+    .await;
 
     gateway.restart().await;
     let entry = settled_entry(&gateway).await;
     assert_eq!(entry["decision"]["reason"], "unknown-card");
-    let newest = eventually_ok("the alert with its clip", Duration::from_secs(30), || async {
-        let by_id = newest_revisions(&police);
-        match by_id.values().next() {
-            Some(newest) if newest["clip"]["state"] != "pending" => Ok(newest.clone()),
-            _ => Err(by_id),
-        }
-    })
+    let newest = eventually_ok(
+        "the alert with its clip",
+        Duration::from_secs(30),
+        || async {
+            let by_id = newest_revisions(&police);
+            match by_id.values().next() {
+                Some(newest) if newest["clip"]["state"] != "pending" => Ok(newest.clone()),
+                _ => Err(by_id),
+            }
+        },
+    )
     .await;
     assert_eq!(newest["entry_id"], entry["id"]);
     assert_eq!(newest_revisions(&police).len(), 1, "one alert in effect");
@@ -49,12 +59,20 @@ async fn crash_at(point: &str) {
         assert_eq!(clip.status, 200, "{}", clip.text());
         let file = site.path("clip.mp4");
         std::fs::write(&file, &clip.body).unwrap();
-        assert!(crate::frame_number::shown_frames(&file).iter().all(|f| f.number.is_some()));
+        assert!(
+            crate::frame_number::shown_frames(&file)
+                .iter()
+                .all(|f| f.number.is_some())
+        );
     }
     gateway.stop(Duration::from_secs(20)).await;
     let config = site.config();
     let verified = gateway::run(&["verify-store", "--config", config.to_str().unwrap()]).await;
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    assert!(
+        verified.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verified.stderr)
+    );
 }
 
 /// What a receiver that goes by id and revision has in the end.

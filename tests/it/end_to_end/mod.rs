@@ -30,7 +30,12 @@ async fn camera(codec: RtspCodec) -> RtspServer {
         RtspCodec::H265 => "video/numbered-h265.mp4",
     };
     let file = Some(fixture(name));
-    RtspServer::start(RtspOptions { codec, file, ..RtspOptions::default() }).await
+    RtspServer::start(RtspOptions {
+        codec,
+        file,
+        ..RtspOptions::default()
+    })
+    .await
 }
 
 /// Waits until the camera's ring holds enough for a whole clip.
@@ -63,9 +68,15 @@ async fn settled_entry(gateway: &Gateway) -> Value {
 /// one that was on screen then or the one before it, never a later one.
 fn assert_exact(clip: &std::path::Path, sent: &[SentFrame], swiped: Instant) {
     let start = swiped - Duration::from_secs(10);
-    let due = sent.iter().rfind(|frame| frame.at() <= start).expect("a frame before the window");
+    let due = sent
+        .iter()
+        .rfind(|frame| frame.at() <= start)
+        .expect("a frame before the window");
     let shown = shown_frames(clip);
-    let numbers: Vec<u32> = shown.iter().map(|frame| frame.number.expect("a whole frame")).collect();
+    let numbers: Vec<u32> = shown
+        .iter()
+        .map(|frame| frame.number.expect("a whole frame"))
+        .collect();
     let late = (numbers[0] + N_NUMBERS - u32::try_from(due.idx).unwrap()) % N_NUMBERS;
     assert!(
         late == 0 || late == N_NUMBERS - 1,
@@ -74,9 +85,17 @@ fn assert_exact(clip: &std::path::Path, sent: &[SentFrame], swiped: Instant) {
         due.idx
     );
     for pair in numbers.windows(2) {
-        assert_eq!(pair[1], (pair[0] + 1) % N_NUMBERS, "no frame is missing or repeated");
+        assert_eq!(
+            pair[1],
+            (pair[0] + 1) % N_NUMBERS,
+            "no frame is missing or repeated"
+        );
     }
-    assert!((749..=751).contains(&numbers.len()), "30 s of 25 fps, got {}", numbers.len());
+    assert!(
+        (749..=751).contains(&numbers.len()),
+        "30 s of 25 fps, got {}",
+        numbers.len()
+    );
 }
 
 async fn whole_path(codec: RtspCodec, transport: &str) {
@@ -87,13 +106,15 @@ async fn whole_path(codec: RtspCodec, transport: &str) {
         camera: format!("url = \"{}\"\ntransport = \"{transport}\"", camera.url()),
         police: None,
     });
-    let gateway = Gateway::start(&site.config(), &site.web).await;
+    let mut gateway = Gateway::start(&site.config(), &site.web).await;
+    gateway.expect("configuration problem");
     warm(&gateway).await;
 
     let swiped = Instant::now();
-    mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 17, KNOWN_CARD), false).await;
+    let message = swipe("5f3a", 17, KNOWN_CARD);
+    mosquitto.publish(SWIPE_TOPIC, &message, false).await;
     // The same again: a duplicate is no second entry.
-    mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 17, KNOWN_CARD), false).await;
+    mosquitto.publish(SWIPE_TOPIC, &message, false).await;
     let entry = settled_entry(&gateway).await;
     assert_eq!(entry["decision"]["outcome"], "granted", "{entry}");
     assert_eq!(entry["clip"]["state"], "whole", "{entry}");
@@ -101,15 +122,23 @@ async fn whole_path(codec: RtspCodec, transport: &str) {
 
     let id = entry["id"].as_str().unwrap();
     let answer = gateway.get(&format!("/api/v1/entries/{id}/clip.mp4")).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, "video/mp4"));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "video/mp4")
+    );
     let file = site.path("clip.mp4");
     std::fs::write(&file, &answer.body).unwrap();
-    let sum = stairgate::clip::sha256_hex(&answer.body.clone().into());
+    let sum = stairgate::clip::sha256_hex(&answer.body);
     assert_eq!(entry["clip"]["sha256"], sum);
     assert_exact(&file, &camera.sent(), swiped);
 
-    let picture = gateway.get(&format!("/api/v1/entries/{id}/thumbnail.jpg")).await;
-    assert_eq!((picture.status, &picture.body[..2]), (200, [0xFF, 0xD8].as_slice()));
+    let picture = gateway
+        .get(&format!("/api/v1/entries/{id}/thumbnail.jpg"))
+        .await;
+    assert_eq!(
+        (picture.status, &picture.body[..2]),
+        (200, [0xFF, 0xD8].as_slice())
+    );
     if codec == RtspCodec::H264 {
         let played = browser::play(&gateway.url(&format!("/api/v1/entries/{id}/clip.mp4"))).await;
         assert!((played.duration_s - 30.0).abs() <= 0.05, "{played:?}");

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use stairgate::time::Clock;
+
 use crate::harness::net::free_port;
 use crate::harness::temp_dir;
 
 /// Holds a card of the stairwell `b03-u2`.
 pub(super) const KNOWN_CARD: &str = "04A1B2C3D4";
-/// Was taken back.
-pub(super) const REVOKED_CARD: &str = "04A1B2C3D5";
 /// Nobody's.
 pub(super) const UNKNOWN_CARD: &str = "0BADC0FFEE";
 
@@ -120,9 +120,13 @@ kinds = ["*"]
     }
 }
 
-/// A native swipe.
+/// A native swipe that happens now; the controller's clock is right.
 pub(super) fn swipe(boot: &str, seq: u64, card: &str) -> String {
-    format!(r#"{{"v":1,"boot":"{boot}","seq":{seq},"card":"{card}","direction":"in","method":"card"}}"#)
+    let at = Clock::system().now();
+    let message = serde_json::json!({
+        "v": 1, "boot": boot, "seq": seq, "at": at, "card": card, "direction": "in", "method": "card",
+    });
+    message.to_string()
 }
 
 /// The topic of the site's door.

@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod mosquitto;
 pub(crate) mod net;
 pub(crate) mod process;
+pub(crate) mod receiver;
 pub(crate) mod rtsp;
 pub(crate) mod tls;
 pub(crate) mod wait;

@@ -15,7 +15,10 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// A receiver that listens on loopback.
-    #[expect(clippy::disallowed_methods, reason = "a test's own peer, ended when dropped")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's own peer, ended when dropped"
+    )]
     pub(crate) async fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/alerts", listener.local_addr().unwrap());
@@ -31,7 +34,11 @@ impl Receiver {
                 });
             }
         });
-        Receiver { url, received, task }
+        Receiver {
+            url,
+            received,
+            task,
+        }
     }
 
     /// Where to post.
@@ -51,10 +58,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn answer(
-    stream: TcpStream,
-    kept: &Mutex<Vec<serde_json::Value>>,
-) -> std::io::Result<()> {
+async fn answer(stream: TcpStream, kept: &Mutex<Vec<serde_json::Value>>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut body_bytes = 0;
