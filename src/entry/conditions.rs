@@ -4,15 +4,16 @@
 //! revised when it ends. Which conditions stand is in the store, so a restart neither repeats nor
 //! forgets one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
+use super::pipeline::EntryOptions;
 use crate::camera::{CameraEvent, CameraEventKind};
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::id::{AlertId, CameraId, DoorId, LinkageId};
-use crate::domain::place::{Door, Place};
+use crate::domain::place::Place;
 use crate::domain::swipe::{DoorState, Reject};
 use crate::door::DoorEvent;
 use crate::footage::FootageEvent;
@@ -47,10 +48,8 @@ pub struct Conditions {
     pub outbox: Outbox,
     /// The time.
     pub clock: Clock,
-    /// Every door by id.
-    pub doors: Arc<BTreeMap<DoorId, Door>>,
-    /// Where every camera is.
-    pub cameras: Arc<BTreeMap<CameraId, Place>>,
+    /// What is known of the site; replaced when the configuration is read again.
+    pub options: Arc<ArcSwap<EntryOptions>>,
 }
 
 impl Conditions {
@@ -158,6 +157,17 @@ impl Conditions {
         }
     }
 
+    /// Ends what stands on a camera or a door that is no longer configured.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the transaction.
+    pub async fn forget(&self, subject: &Subject) -> Result<(), StoreError> {
+        for kind in AlertKind::ALL {
+            self.end(kind, subject.clone()).await?;
+        }
+        Ok(())
+    }
+
     async fn door_state(
         &self,
         door: DoorId,
@@ -239,13 +249,14 @@ impl Conditions {
 
     fn alert(&self, kind: AlertKind, subject: Option<&Subject>, detail: String) -> Alert {
         let now = self.clock.now();
+        let options = self.options.load();
         let (door, camera, place) = match subject {
             Some(Subject::Door(id)) => (
                 Some(id.clone()),
                 None,
-                self.doors.get(id).map(|door| door.place.clone()),
+                options.doors.get(id).map(|door| door.place.clone()),
             ),
-            Some(Subject::Camera(id)) => (None, Some(id.clone()), self.cameras.get(id).cloned()),
+            Some(Subject::Camera(id)) => (None, Some(id.clone()), options.cameras.get(id).cloned()),
             Some(Subject::Linkage(_) | Subject::Disk) | None => (None, None, None),
         };
         let key = subject

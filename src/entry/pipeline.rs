@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -21,8 +22,8 @@ use super::conditions::Conditions;
 use super::placement::{Placement, SkewEstimate, SwipeTimes, place};
 use crate::domain::access::{Decision, Outcome};
 use crate::domain::clip::ClipLength;
-use crate::domain::id::{DoorId, EntryId};
-use crate::domain::place::Door;
+use crate::domain::id::{CameraId, DoorId, EntryId};
+use crate::domain::place::{Door, Place};
 use crate::domain::swipe::Swipe;
 use crate::door::{Ack, DoorEvent, Doors};
 use crate::outbox::Outbox;
@@ -39,6 +40,8 @@ const IN_FLIGHT_MAX: usize = 256;
 pub struct EntryOptions {
     /// Every door by id.
     pub doors: BTreeMap<DoorId, Door>,
+    /// Where every camera is.
+    pub cameras: BTreeMap<CameraId, Place>,
     /// Doors that ask us for the decision.
     pub online_doors: BTreeSet<DoorId>,
     /// How much is kept around a swipe.
@@ -50,8 +53,8 @@ pub struct EntryOptions {
 /// The pipeline's hands on the other parts.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// What it knows of the site.
-    pub options: Arc<EntryOptions>,
+    /// What it knows of the site; replaced when the configuration is read again.
+    pub options: Arc<ArcSwap<EntryOptions>>,
     /// Where entries are kept.
     pub store: Store,
     /// Who may enter.
@@ -150,7 +153,7 @@ impl Pipeline {
             received: swipe.received_at,
             said: swipe.controller_at,
             skew_ns: skew.skew_ns(),
-            agree_within: self.options.clocks_agree_within,
+            agree_within: self.options.load().clocks_agree_within,
             may_have_waited: swipe.may_have_waited,
         };
         let placement = place(&times);
@@ -192,7 +195,8 @@ impl Pipeline {
         ack: Ack,
         placement: Placement,
     ) -> Result<(), StoreError> {
-        let Some(door) = self.options.doors.get(&swipe.door) else {
+        let options = self.options.load_full();
+        let Some(door) = options.doors.get(&swipe.door) else {
             // The door module hands over swipes of configured doors only; after a reload one may be
             // in flight for a door that is gone. It is not acknowledged, so it is not lost.
             warn!(door = %swipe.door, "swipe of a door that was removed");
@@ -205,7 +209,7 @@ impl Pipeline {
                 door,
                 view: &view,
                 hasher: self.roster.card_hasher(),
-                length: self.options.length,
+                length: options.length,
                 placement,
             },
         );
@@ -244,14 +248,14 @@ impl Pipeline {
     }
 
     fn answer(&self, swipe: &Swipe, decision: &Decision) {
-        if self.options.online_doors.contains(&swipe.door) {
+        if self.options.load().online_doors.contains(&swipe.door) {
             self.doors.decide(&swipe.door, &swipe.key, decision);
         }
     }
 
     /// A repeated swipe may mean that our first answer was lost.
     fn answer_again(&self, swipe: &Swipe, id: EntryId) -> Result<(), StoreError> {
-        if self.options.online_doors.contains(&swipe.door)
+        if self.options.load().online_doors.contains(&swipe.door)
             && let Some(entry) = self.store.get(tables::ENTRIES, &id)?
         {
             self.doors.decide(&swipe.door, &swipe.key, &entry.decision);

@@ -1,7 +1,6 @@
 //! Keeps every door's card list in step with the roster, under a version that only rises.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tracing::info;
@@ -20,7 +19,7 @@ pub(super) async fn publish(
     store: &Store,
     roster: &Roster,
     doors: &Doors,
-    map: &Arc<BTreeMap<DoorId, Door>>,
+    map: &BTreeMap<DoorId, Door>,
 ) -> Result<(), StoreError> {
     for door in map.values() {
         let cards = roster.cards_of(&door.place);

@@ -11,6 +11,7 @@ mod run;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
@@ -205,21 +206,15 @@ impl Gateway {
             clock.clone(),
             length,
         );
+        let site = Arc::new(ArcSwap::from_pointee(options::entry(&config)));
         let conditions = Conditions {
             store: store.clone(),
             outbox: outbox.clone(),
             clock: clock.clone(),
-            doors: Arc::new(options::door_map(&config)),
-            cameras: Arc::new(
-                config
-                    .cameras
-                    .iter()
-                    .map(|c| (c.id.clone(), c.place.clone()))
-                    .collect(),
-            ),
+            options: Arc::clone(&site),
         };
         let pipeline = Pipeline {
-            options: Arc::new(options::entry(&config)),
+            options: site,
             store: store.clone(),
             roster: Arc::clone(&roster),
             doors: doors.clone(),

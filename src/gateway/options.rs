@@ -16,7 +16,7 @@ use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
 use crate::roster::RosterOptions;
 use crate::time::Clock;
 
-pub(super) fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
+fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
     config
         .doors
         .iter()
@@ -45,6 +45,11 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
         .filter(|door| door.decision == DecisionMode::Online);
     EntryOptions {
         doors: door_map(config),
+        cameras: config
+            .cameras
+            .iter()
+            .map(|c| (c.id.clone(), c.place.clone()))
+            .collect(),
         online_doors: asks_us.map(|door| door.door.id.clone()).collect(),
         length: config.footage.clip,
         clocks_agree_within: config.controller_skew_max,

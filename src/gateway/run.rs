@@ -1,15 +1,16 @@
 //! Running, reloading and the ordered end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, info_span, warn};
 
-use super::{Events, Gateway, Parts, card_lists};
+use super::{Events, Gateway, Parts, card_lists, options};
 use crate::camera::CameraEvent;
 use crate::config::Config;
-use crate::entry::{Conditions, remove_old};
+use crate::entry::{Conditions, Subject, remove_old};
 use crate::error::chain;
 use crate::footage::FootageEvent;
 use crate::outbox::OutboxEvent;
@@ -36,7 +37,7 @@ pub struct RunError(String);
 /// What is asked of a running gateway from outside.
 #[derive(Debug)]
 pub enum Request {
-    /// Take in a changed configuration: cameras and the roster file.
+    /// Take in a changed configuration: cameras, doors, linkages, stairwells, the roster file.
     Reload(Box<Config>),
 }
 
@@ -176,8 +177,8 @@ async fn upkeep(
 }
 
 async fn publish_card_lists(parts: &Parts) -> Result<(), StoreError> {
-    let doors = &parts.conditions.doors;
-    card_lists::publish(&parts.store, &parts.roster, &parts.doors, doors).await
+    let site = parts.conditions.options.load_full();
+    card_lists::publish(&parts.store, &parts.roster, &parts.doors, &site.doors).await
 }
 
 async fn reload_roster(parts: &Parts) -> Result<(), StoreError> {
@@ -188,14 +189,38 @@ async fn reload_roster(parts: &Parts) -> Result<(), StoreError> {
     publish_card_lists(parts).await
 }
 
+/// Takes in what may change without a restart: cameras, doors, linkages, stairwells, the roster.
 async fn reload(parts: &Parts, config: Config) {
+    if let Err(err) = reload_linkages(parts, &config).await {
+        error!(error = %chain(err.as_ref()), "linkages cannot be changed; they stay as they were");
+    }
+    let site = parts
+        .conditions
+        .options
+        .swap(Arc::new(options::entry(&config)));
+    parts.doors.reload(&options::doors(&config).doors);
+    let now = parts.conditions.options.load_full();
+    let gone = site
+        .doors
+        .keys()
+        .filter(|door| !now.doors.contains_key(*door));
+    let mut gone: Vec<Subject> = gone.cloned().map(Subject::Door).collect();
+    parts
+        .roster
+        .set_options(options::roster(&config, parts.roster.card_hasher().clone()));
     let changed = parts.cameras.reload(config.cameras);
+    gone.extend(changed.removed.iter().cloned().map(Subject::Camera));
     for camera in &changed.removed {
         parts.footage.detach(camera);
     }
     for camera in &changed.added {
         if let Some(feed) = parts.cameras.feed(camera) {
             parts.footage.attach(feed);
+        }
+    }
+    for subject in &gone {
+        if let Err(err) = parts.conditions.forget(subject).await {
+            error!(error = %chain(&err), "conditions cannot be ended");
         }
     }
     if let Err(err) = reload_roster(parts).await {
@@ -207,6 +232,18 @@ async fn reload(parts: &Parts, config: Config) {
         n_restarted = changed.restarted.len(),
         "configuration taken in"
     );
+}
+
+async fn reload_linkages(
+    parts: &Parts,
+    config: &Config,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let linkages = options::linkages(config, &parts.clock)?;
+    parts
+        .outbox
+        .reload(linkages, options::site_facts(config))
+        .await?;
+    Ok(())
 }
 
 /// Each step with its share of the time; none can keep the others from their turn.

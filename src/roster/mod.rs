@@ -71,7 +71,8 @@ impl ListedCard {
 /// The roster as it is now. Cheap to read from any task.
 #[derive(Debug)]
 pub struct Roster {
-    options: RosterOptions,
+    hasher: CardHasher,
+    options: ArcSwap<RosterOptions>,
     clock: Clock,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -92,7 +93,8 @@ impl Roster {
     pub fn load(options: RosterOptions, clock: Clock) -> Result<Roster, RosterError> {
         let snapshot = read(&options, &clock)?;
         Ok(Roster {
-            options,
+            hasher: options.hasher.clone(),
+            options: ArcSwap::from_pointee(options),
             clock,
             snapshot: ArcSwap::from_pointee(snapshot),
         })
@@ -104,9 +106,15 @@ impl Roster {
     /// # Errors
     /// [`RosterError`] with every row that cannot be used.
     pub fn reload(&self) -> Result<(), RosterError> {
-        let snapshot = read(&self.options, &self.clock)?;
+        let snapshot = read(&self.options.load(), &self.clock)?;
         self.snapshot.store(Arc::new(snapshot));
         Ok(())
+    }
+
+    /// Other stairwells, rules or another file, from the next [`Roster::reload`] on. The site's key
+    /// stays the one it was loaded with.
+    pub fn set_options(&self, options: RosterOptions) {
+        self.options.store(Arc::new(options));
     }
 
     /// Everyone who may enter, for decisions.
@@ -116,7 +124,7 @@ impl Roster {
 
     /// The site's key for card numbers.
     pub fn card_hasher(&self) -> &CardHasher {
-        &self.options.hasher
+        &self.hasher
     }
 
     /// The cards that a door at `place` may let in now, sorted, each once: those of its own
