@@ -4,6 +4,7 @@
 mod browser;
 mod crash;
 mod site;
+mod sites;
 
 use std::time::Duration;
 

@@ -63,7 +63,8 @@ async fn a_swipe_comes_through_tls_a_log_in_and_a_digest() {
         police: None,
     });
     tls::write_secret(&site.path("password"), "fixture-pass");
-    let gateway = Gateway::start(&site.config(), &site.web).await;
+    let mut gateway = Gateway::start(&site.config(), &site.web).await;
+    gateway.expect("configuration problem");
     warm(&gateway).await;
     mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false).await;
     let entry = settled_entry(&gateway).await;
@@ -81,7 +82,8 @@ async fn a_site_without_a_broker_is_served_by_the_endpoint_inside() {
         camera: format!("url = \"{}\"", camera.url()),
         police: None,
     });
-    let gateway = Gateway::start(&site.config(), &site.web).await;
+    let mut gateway = Gateway::start(&site.config(), &site.web).await;
+    gateway.expect("configuration problem");
     warm(&gateway).await;
     publish_at(port, SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD)).await;
     // What is acknowledged is on disk, so it is there without waiting.
@@ -103,6 +105,7 @@ async fn a_power_cut_in_mid_clip_leaves_the_part_before_it() {
         police: None,
     });
     let mut gateway = Gateway::start(&site.config(), &site.web).await;
+    gateway.expect("configuration problem");
     gateway.expect("footage file was open at the last end");
     warm(&gateway).await;
     mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false).await;
