@@ -13,6 +13,7 @@ mod numbered;
 mod cli;
 mod clip;
 mod export;
+mod demo;
 mod end_to_end;
 mod footage;
 mod door;
