@@ -156,6 +156,10 @@ impl ClipDesk {
         camera: &CameraId,
         window: ClipWindow,
     ) -> Result<(), StoreError> {
+        if !self.footage.is_there() {
+            // What is on the footage disk is not known now; the entry stays pending until it is back.
+            return Ok(());
+        }
         self.in_hand.lock().insert((entry, camera.clone()));
         let outcome = self.footage.settle_past(camera, window).await;
         self.record(entry, camera, outcome).await

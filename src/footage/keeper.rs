@@ -106,6 +106,8 @@ pub(super) struct Keeper {
     blocked_until: Option<Instant>,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
+    /// When the newest picture of the last round was taken.
+    looked_at: Option<Instant>,
     pub(super) is_closing: bool,
     n_gops_lost: u64,
 }
@@ -124,6 +126,7 @@ impl Keeper {
             blocked_until: None,
             idle_since: None,
             last_seen: None,
+            looked_at: None,
             is_closing: false,
             n_gops_lost: 0,
         }
@@ -175,14 +178,9 @@ impl Keeper {
             return false;
         };
         let has_ended = |w: &Window| taken_at >= w.request.to;
-        let part = |kept: &Kept| match kept.run.instant_of(kept.end) {
-            Some(end) => {
-                kept.life != Life::Closed && taken_at.saturating_duration_since(end) >= PART_MAX
-            }
-            None => false,
-        };
-        self.windows.values().any(has_ended)
-            || (!self.windows.is_empty() && self.kept.values().any(part))
+        let looked = self.looked_at;
+        let is_part = looked.is_none_or(|at| taken_at.saturating_duration_since(at) >= PART_MAX);
+        self.windows.values().any(has_ended) || (!self.windows.is_empty() && is_part)
     }
 
     /// Begins a round with all GOPs of the ring, oldest first.
@@ -201,6 +199,8 @@ impl Keeper {
             self.miss(&round);
         }
         self.last_seen = round.gops.last().map(|gop| gop.seq);
+        let newest = round.gops.last().map(|gop| gop.last());
+        self.looked_at = newest.and_then(|frame| round.instant_of(&frame.run, frame.media));
         self.idle_since = match (self.windows.is_empty(), self.idle_since) {
             (false, _) => None,
             (true, since) => Some(since.unwrap_or(now)),

@@ -8,6 +8,7 @@
 mod boxes;
 mod disk;
 mod file;
+mod index;
 mod keeper;
 mod kept;
 mod marker;
@@ -25,7 +26,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,15 +38,13 @@ use self::metrics::Metrics;
 use self::recent::Recent;
 use self::task::{KeeperTask, REQUESTS_MAX, Shared, Slot};
 use crate::camera::Feed;
-use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, MissedReason};
-use crate::domain::footage::FootageRecord;
+use crate::domain::clip::{ClipOutcome, ClipWindow, MissedReason};
 use crate::domain::id::{CameraId, EntryId};
-use crate::error::chain;
 use crate::retry::Backoff;
-use crate::store::{Store, StoreError, tables};
-use crate::supervise::{self, Supervisor};
+use crate::store::{Store, StoreError};
+use crate::supervise::Supervisor;
 use crate::telemetry::{HealthBoard, Registry, Throttle};
-use crate::time::{Clock, WallTime};
+use crate::time::Clock;
 
 pub use self::disk::FreeSpaceFloor;
 pub use self::scan::ScanReport;
@@ -62,10 +61,6 @@ const LINGER: Duration = Duration::from_secs(15);
 const CLOSE_MAX: Duration = Duration::from_secs(15);
 /// One warning about the disk in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
-/// How much earlier than a window a file may begin and still show some of it: the longest file, and
-/// two hours for steps of the wall clock.
-const REACH_BACK: Duration = Duration::from_secs(30 * 60 + 2 * 3_600);
-
 /// Where footage lies and how long.
 #[derive(Clone, Debug)]
 pub struct FootageOptions {
@@ -177,7 +172,6 @@ pub struct Footage {
     shared: Arc<Shared>,
     slots: Arc<Mutex<BTreeMap<CameraId, Arc<Slot>>>>,
     keepers: Supervisor,
-    opened_at: WallTime,
 }
 
 impl Footage {
@@ -204,6 +198,7 @@ impl Footage {
         let (settled, receiver) = mpsc::channel(SETTLED_MAX);
         let shared = Arc::new(Shared {
             options,
+            opened_at: clock.now(),
             clock,
             store,
             metrics: Metrics::register(registry),
@@ -215,12 +210,10 @@ impl Footage {
             warnings: Throttle::new(WARN_EVERY),
         });
         let keepers = supervisor.group();
-        let opened_at = shared.clock.now();
         let footage = Footage {
             shared,
             slots: Arc::default(),
             keepers,
-            opened_at,
         };
         let events = footage.watch_disk(board).await?;
         Ok((footage, receiver, events))
@@ -280,27 +273,15 @@ impl Footage {
 
     /// The clip of `window` from files alone: for a swipe that came late, and after a restart.
     pub async fn settle_past(&self, camera: &CameraId, window: ClipWindow) -> ClipOutcome {
-        let files = match self.files_of(camera, window) {
-            Ok(files) => files,
-            Err(err) => {
-                error!(error = %chain(&err), %camera, "index of footage cannot be read");
-                Vec::new()
-            }
-        };
-        for (name, _) in &files {
-            self.shared.recent.touch(name);
-        }
-        let (root, opened_at) = (self.shared.options.path.clone(), self.opened_at);
-        let permit = self.shared.jobs.acquire().await;
-        let work = move || past::settle(&root, &files, window, opened_at);
-        let settled = supervise::blocking("footage-past", work).await;
-        drop(permit);
-        let outcome = settled.unwrap_or_else(|err| {
-            error!(error = %chain(&err), %camera, "clip cannot be settled from files");
-            ClipOutcome::Missed(MissedReason::NoFootage)
-        });
+        let outcome = self.shared.settle_past(camera, window, &[]).await;
         self.shared.metrics.settled(&outcome);
         outcome
+    }
+
+    /// Is the footage disk there and ours? While it is not, [`Footage::settle_past`] cannot tell what
+    /// there is, and nothing new is kept.
+    pub fn is_there(&self) -> bool {
+        self.shared.is_there.load(Ordering::Acquire)
     }
 
     /// The folder of the footage.
@@ -314,34 +295,4 @@ impl Footage {
             error!(error = %err, "footage is not closed in order");
         }
     }
-
-    /// The files of `camera` that may show some of `window`, in order of time.
-    fn files_of(
-        &self,
-        camera: &CameraId,
-        window: ClipWindow,
-    ) -> Result<Vec<(FootageName, FootageRecord)>, StoreError> {
-        let low = border(camera, window.from.minus(REACH_BACK));
-        let high = border(camera, window.to.plus(REACH_BACK));
-        let rows = self
-            .shared
-            .store
-            .range(tables::FOOTAGE, &(), low.as_ref(), high.as_ref());
-        let mut files = Vec::new();
-        for row in rows {
-            let (name, record) = row?;
-            let shows = record.ends_at > window.from && record.starts_at < window.to;
-            if record.camera == *camera && shows {
-                files.push((name, record));
-            }
-        }
-        files.sort_by(|(a_name, a), (b_name, b)| (a.starts_at, a_name).cmp(&(b.starts_at, b_name)));
-        Ok(files)
-    }
-}
-
-/// A name that sorts before all of `camera` that start at `at` or later.
-fn border(camera: &CameraId, at: WallTime) -> Option<FootageName> {
-    let (day, label) = (at.utc_day(), at.file_label());
-    format!("{camera}/{day}/{label}-0.mp4").parse().ok()
 }

@@ -74,6 +74,53 @@ pub(super) fn settle(
     }
 }
 
+/// The outcome of a window that an earlier process saw the beginning of: `past` up to `since`, `present`
+/// from there on.
+pub(super) fn join(
+    past: ClipOutcome,
+    present: ClipOutcome,
+    since: WallTime,
+    window: ClipWindow,
+) -> ClipOutcome {
+    let (mut spans, mut gaps) = match past {
+        ClipOutcome::Whole(spans) => (spans, Vec::new()),
+        ClipOutcome::Partial { spans, gaps } => (spans, gaps),
+        ClipOutcome::Missed(_) => return present,
+    };
+    match present {
+        ClipOutcome::Whole(more) => spans.extend(more),
+        ClipOutcome::Partial {
+            spans: more,
+            gaps: later,
+        } => {
+            spans.extend(more);
+            let cut = later.into_iter().map(|gap| Gap {
+                from: gap.from.max(since),
+                ..gap
+            });
+            gaps.extend(cut.filter(|gap| gap.from < gap.to));
+        }
+        ClipOutcome::Missed(why) => gaps.push(Gap {
+            from: since,
+            to: window.to,
+            reason: match why {
+                MissedReason::DiskFull => GapReason::DiskFull,
+                MissedReason::CameraDown
+                | MissedReason::NoFootage
+                | MissedReason::NoCamera
+                | MissedReason::Overload
+                | MissedReason::Deleted => GapReason::CameraDown,
+            },
+        }),
+    }
+    let gaps = disjoint(&gaps);
+    if gaps.is_empty() {
+        ClipOutcome::Whole(spans)
+    } else {
+        ClipOutcome::Partial { spans, gaps }
+    }
+}
+
 fn read(root: &Path, name: &FootageName, record: &FootageRecord) -> Result<Walk, boxes::BoxError> {
     let file = File::open(root.join(name.as_str()))
         .map_err(|source| boxes::BoxError::Read { offset: 0, source })?;

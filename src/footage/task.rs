@@ -19,18 +19,19 @@ use super::file::{FileError, FootageFile};
 use super::keeper::{Keeper, Settled, Write};
 use super::kept::FileId;
 use super::metrics::Metrics;
+use super::past;
 use super::recent::Recent;
 use super::round::Round;
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
-use crate::domain::clip::FootageName;
+use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::{CameraId, EntryId};
 use crate::error::{Class, chain};
 use crate::store::{Store, StoreError, tables};
 use crate::supervise::{self, BlockingError};
 use crate::telemetry::Throttle;
-use crate::time::Clock;
+use crate::time::{Clock, WallTime};
 
 /// Clips of one camera that may be open at once.
 pub(super) const REQUESTS_MAX: usize = 16;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) settled: mpsc::Sender<ClipSettled>,
     pub(super) recent: Recent,
     pub(super) started: Instant,
+    /// The same by the wall clock.
+    pub(super) opened_at: WallTime,
     /// Is the footage disk there? Without it nothing is written.
     pub(super) is_there: AtomicBool,
     pub(super) warnings: Throttle,
@@ -247,8 +250,35 @@ impl KeeperTask {
         self.shared.index(rows).await
     }
 
+    /// Adds what an earlier process kept of a window that began before this one did.
+    async fn with_past(
+        shared: &Arc<Shared>,
+        request: &ClipRequest,
+        outcome: ClipOutcome,
+    ) -> ClipOutcome {
+        let started = shared.started.min(request.to);
+        if request.from >= started {
+            return outcome;
+        }
+        let own = match &outcome {
+            ClipOutcome::Whole(_) => return outcome,
+            ClipOutcome::Partial { spans, .. } => spans.as_slice(),
+            ClipOutcome::Missed(_) => &[],
+        };
+        let since = request.window.from.plus(started - request.from);
+        let since = own.first().map_or(since, |span| since.min(span.starts_at));
+        let before = ClipWindow {
+            from: request.window.from,
+            to: since,
+        };
+        let own: Vec<FootageName> = own.iter().map(|span| span.file.clone()).collect();
+        let past = shared.settle_past(&request.camera, before, &own).await;
+        past::join(past, outcome, since, request.window)
+    }
+
     async fn hand_over(&mut self, settled: Settled) {
         let Settled { request, outcome } = settled;
+        let outcome = KeeperTask::with_past(&self.shared, &request, outcome).await;
         let late = Instant::now().saturating_duration_since(request.to);
         self.shared.metrics.settled(&outcome);
         self.shared
@@ -325,7 +355,7 @@ impl Shared {
 fn create(
     shared: &Shared,
     camera: &CameraId,
-    wall: crate::time::WallTime,
+    wall: WallTime,
     write: &Write,
 ) -> Result<FootageFile, FileError> {
     if !shared.is_there.load(Ordering::Acquire) {

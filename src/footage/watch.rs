@@ -22,6 +22,8 @@ use crate::time::WallTime;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often footage past its age is looked for; below the floor at every look.
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
+/// How often disk and index are compared again while many files are missing.
+const SCAN_AGAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A wall clock that has gone this much faster than the monotonic one was set.
 const CLOCK_STEP: Duration = Duration::from_secs(600);
 /// How long a clock that was set forward must stand before footage is deleted by its age.
@@ -36,7 +38,7 @@ struct Watch {
     /// `None` before the first look.
     is_there: Option<bool>,
     is_low: bool,
-    scanned: Option<ScanReport>,
+    scanned: Option<(Instant, ScanReport)>,
     cleared_at: Option<Instant>,
     /// Bytes short of the floor that nothing may be deleted for.
     held_bytes: u64,
@@ -93,8 +95,12 @@ impl Watch {
         if self.is_there != Some(true) {
             return Ok(());
         }
-        if self.scanned.is_none() {
-            self.scanned = Some(self.footage.scan().await?);
+        let now = Instant::now();
+        let is_over = |(at, report): (Instant, ScanReport)| {
+            report.is_mass_missing() && now.saturating_duration_since(at) >= SCAN_AGAIN_EVERY
+        };
+        if self.scanned.is_none_or(is_over) {
+            self.scanned = Some((now, self.footage.scan().await?));
         }
         self.clear().await?;
         self.say();
@@ -171,6 +177,8 @@ impl Watch {
         let is_time = self
             .cleared_at
             .is_none_or(|at| now.saturating_duration_since(at) >= CLEAR_EVERY);
+        // While the disk looks wrong, nothing is deleted by its age.
+        let is_time = is_time && !self.scanned.is_some_and(|(_, r)| r.is_mass_missing());
         if !is_time && space.short_bytes(floor) == 0 {
             self.held_bytes = 0;
             return Ok(());
@@ -197,8 +205,7 @@ impl Watch {
     }
 
     fn say(&self) {
-        let report = self.scanned.unwrap_or_default();
-        if report.is_mass_missing() {
+        if let Some((_, report)) = self.scanned.filter(|(_, r)| r.is_mass_missing()) {
             self.health.failed(&format!(
                 "{} of {} footage files are missing: a wrong or damaged disk? none is forgotten",
                 report.n_missing, report.n_rows

@@ -470,3 +470,36 @@ async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
     let held = || site.board.snapshot()["footage"].state == State::Failed;
     eventually("health says that the disk is full", held).await;
 }
+
+#[tokio::test]
+async fn a_window_torn_by_a_restart_shows_what_was_kept_before_and_after() {
+    let mut site = Site::new().await;
+    site.zero = Instant::now() - Duration::from_nanos(600 * FRAME_NS);
+    let (zero, clock) = (site.zero, site.clock.clone());
+    let request = site.request(1, 260, 900);
+    site.frames("video/numbered-h264.mp4", 0, 500);
+    site.footage.request(request.clone()).unwrap();
+    eventually("footage is written", || !site.rows().is_empty()).await;
+    let folder = site.close().await;
+
+    let mut site = Site::open(folder, FreeSpaceFloor::Bytes(0)).await;
+    site.zero = zero;
+    site.frames("video/numbered-h264.mp4", 650, 750);
+    site.footage.request(request.clone()).unwrap();
+    eventually("footage is written", || site.rows().len() == 2).await;
+    site.footage.close().await;
+    let settled = site.settled().await;
+    let ClipOutcome::Partial { spans, gaps } = &settled.outcome else {
+        panic!("{:?}", settled.outcome);
+    };
+    assert_eq!(spans.len(), 2, "{:?}", settled.outcome);
+    assert!(gaps.iter().any(|gap| gap.reason == GapReason::GatewayDown));
+    assert!(gaps.windows(2).all(|pair| pair[0].to <= pair[1].from));
+    let mut record = ClipRecord::pending(camera(), request.window);
+    record.settle(settled.outcome.clone(), clock.now());
+    let exported = clip::export(&site.root(), &record).unwrap();
+    let out = site.folder.path().join("clip.mp4");
+    fs::write(&out, &exported.file).unwrap();
+    let expected: Vec<u32> = (260..500).chain(650..750).collect();
+    assert_eq!(shown_numbers(&out), expected);
+}
