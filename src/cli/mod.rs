@@ -10,6 +10,7 @@
 //! Results go to standard output; errors, warnings and the log to standard error. Only `printer`
 //! writes.
 
+mod accept_disk;
 mod check_config;
 mod demo;
 mod printer;
@@ -96,6 +97,13 @@ Examples:
   stairgate probe rtsp://192.0.2.10:554/main --username admin --password-file secrets/cameras
   stairgate probe b03-u2-in --config gateway.toml")]
     Probe(#[command(flatten)] probe::ProbeArgs),
+    /// Take footage.path as the footage disk from now on, after the old one was replaced; the
+    /// gateway must not be running.
+    #[command(after_help = "Example:\n  stairgate accept-disk --config gateway.toml")]
+    AcceptDisk {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Show everything on this machine alone: simulated cameras, doors and police, and the gateway.
     #[command(after_help = "Example:\n  stairgate demo --cameras 9")]
     Demo {
@@ -141,6 +149,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
         Command::Probe(args) => probe::probe(&args, printer),
+        Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
         Command::Demo {
             cameras,
             port,

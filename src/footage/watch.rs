@@ -114,11 +114,13 @@ impl Watch {
         let away = match marker::check(&root, &shared.store).await {
             Ok(Mark::Ours) => None,
             Ok(Mark::Away) => Some(format!(
-                "footage disk is away: no mark in {} (is it mounted?); no clip can be kept",
+                "footage disk is away: no mark in {} (is it mounted? a new one is taken with \
+                 `stairgate accept-disk`); no clip can be kept",
                 root.display()
             )),
             Ok(Mark::Foreign) => Some(format!(
-                "another disk is at {}: its mark is not that of this gateway's footage",
+                "another disk is at {}: its mark is not that of this gateway's footage (a new one is \
+                 taken with `stairgate accept-disk`)",
                 root.display()
             )),
             Err(err) => Some(chain(&err).to_string()),

@@ -308,3 +308,39 @@ async fn a_lost_site_key_stops_the_start_with_what_to_do() {
         "{output:?}"
     );
 }
+
+#[tokio::test]
+async fn a_new_footage_disk_is_taken_once_someone_says_so() {
+    let folder = temp_dir();
+    let web = format!("127.0.0.1:{}", free_port());
+    let more = format!("[web]\nlisten = \"{web}\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n");
+    let config = site(folder.path(), &more);
+    roster(folder.path(), "");
+    let footage = folder.path().join("footage");
+    let start = async || {
+        let mut gateway = Gateway::start(Path::new(&config), &web).await;
+        gateway.expect("linkage: there is none");
+        gateway
+    };
+    let state = async |gateway: &Gateway| {
+        let health = gateway.get("/healthz").await.json();
+        health["components"]["footage"]["state"].clone()
+    };
+    let gateway = start().await;
+    gateway.stop(Duration::from_secs(10)).await;
+
+    fs::rename(&footage, folder.path().join("old")).unwrap();
+    fs::create_dir(&footage).unwrap();
+    let mut gateway = start().await;
+    gateway.expect("footage disk is away");
+    assert_eq!(state(&gateway).await, "failed");
+    gateway.stop(Duration::from_secs(10)).await;
+
+    let output = run(&["accept-disk", "--config", &config]).await;
+    assert_eq!(status(&output), 0, "{output:?}");
+    let mut gateway = start().await;
+    // Its lives share one log.
+    gateway.expect("footage disk is away");
+    assert_eq!(state(&gateway).await, "ok");
+    gateway.stop(Duration::from_secs(10)).await;
+}
