@@ -72,7 +72,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM; SIGHUP reads cameras and roster again.
+    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and roster.
     #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
     Run {
         #[command(flatten)]
