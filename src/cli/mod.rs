@@ -118,6 +118,9 @@ Examples:
         seconds: Option<u64>,
     },
     /// Run one part of the demo alone, with faults.
+    #[command(
+        after_help = "Example:\n  stairgate simulate cameras --listen 127.0.0.1:8554 --cameras 4"
+    )]
     Simulate {
         #[command(subcommand)]
         part: simulate::Part,

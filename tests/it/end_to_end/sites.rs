@@ -66,7 +66,9 @@ async fn a_swipe_comes_through_tls_a_log_in_and_a_digest() {
     let mut gateway = Gateway::start(&site.config(), &site.web).await;
     gateway.expect("configuration problem");
     warm(&gateway).await;
-    mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false).await;
+    mosquitto
+        .publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false)
+        .await;
     let entry = settled_entry(&gateway).await;
     assert_eq!(entry["clip"]["state"], "whole", "{entry}");
     gateway.stop(Duration::from_secs(20)).await;
@@ -88,7 +90,11 @@ async fn a_site_without_a_broker_is_served_by_the_endpoint_inside() {
     publish_at(port, SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD)).await;
     // What is acknowledged is on disk, so it is there without waiting.
     let entries = gateway.get("/api/v1/entries").await.json();
-    assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{entries}");
+    assert_eq!(
+        entries["items"].as_array().map(Vec::len),
+        Some(1),
+        "{entries}"
+    );
     let entry = settled_entry(&gateway).await;
     assert_eq!(entry["clip"]["state"], "whole", "{entry}");
     gateway.stop(Duration::from_secs(20)).await;
@@ -108,7 +114,9 @@ async fn a_power_cut_in_mid_clip_leaves_the_part_before_it() {
     gateway.expect("configuration problem");
     gateway.expect("footage file was open at the last end");
     warm(&gateway).await;
-    mosquitto.publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false).await;
+    mosquitto
+        .publish(SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD), false)
+        .await;
     let folder = site.path("footage");
     eventually("the pre-roll is on disk", Duration::from_secs(10), || {
         holds_more_than(&folder, 50_000)
@@ -118,13 +126,22 @@ async fn a_power_cut_in_mid_clip_leaves_the_part_before_it() {
     gateway.restart().await;
 
     let entry = settled_entry(&gateway).await;
-    assert_eq!(entry["clip"]["state"], "partial", "{entry}\n{}", gateway.log());
+    assert_eq!(
+        entry["clip"]["state"],
+        "partial",
+        "{entry}\n{}",
+        gateway.log()
+    );
     let id = entry["id"].as_str().unwrap();
     let clip = gateway.get(&format!("/api/v1/entries/{id}/clip.mp4")).await;
     let file = site.path("clip.mp4");
     std::fs::write(&file, &clip.body).unwrap();
     let shown = shown_frames(&file);
-    assert!(shown.len() >= 200, "most of the 10 s before the swipe: {}", shown.len());
+    assert!(
+        shown.len() >= 200,
+        "most of the 10 s before the swipe: {}",
+        shown.len()
+    );
     assert!(shown.iter().all(|frame| frame.number.is_some()));
     gateway.stop(Duration::from_secs(20)).await;
     verify(&site).await;
