@@ -45,9 +45,18 @@ impl Storage for Disk {
 fn params() -> VideoParams {
     let sps: &[u8] = &[0x67, 0x42, 0xc0, 0x0a, 0xda, 0x79];
     let pps: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
-    let mut record = vec![1, 0x42, 0xc0, 0x0a, 0xff, 0xe1, 0, sps.len() as u8];
+    let mut record = vec![
+        1,
+        0x42,
+        0xc0,
+        0x0a,
+        0xff,
+        0xe1,
+        0,
+        sps.len().try_into().unwrap(),
+    ];
     record.extend_from_slice(sps);
-    record.extend_from_slice(&[1, 0, pps.len() as u8]);
+    record.extend_from_slice(&[1, 0, pps.len().try_into().unwrap()]);
     record.extend_from_slice(pps);
     VideoParams {
         codec: Codec::H264,

@@ -34,10 +34,6 @@ pub(super) struct Placed {
 
 /// A file as the keeper remembers it.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent facts of one file"
-)]
 pub(super) struct Kept {
     pub(super) id: FileId,
     pub(super) name: FootageName,

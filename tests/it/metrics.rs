@@ -31,10 +31,8 @@ const PROMISED: [&str; 17] = [
 
 /// The names in `text`, as samples have them; a histogram's parts count as the histogram.
 fn names_in(text: &str) -> BTreeSet<String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.match_indices("stairgate_")
-        .filter(|(at, _)| !text[..*at].ends_with(is_name))
-        .map(|(at, _)| text[at..].split(|c| !is_name(c)).next().unwrap())
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("stairgate_"))
         .map(|name| {
             let parts = ["_bucket", "_count", "_sum"];
             let whole = parts.iter().find_map(|part| name.strip_suffix(part));

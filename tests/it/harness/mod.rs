@@ -4,10 +4,6 @@
 //! Not here: anything about what the gateway should do.
 
 pub(crate) mod chromium;
-#[expect(
-    dead_code,
-    reason = "the end-to-end tests that start it come with the gateway"
-)]
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod logs;
