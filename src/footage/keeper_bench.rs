@@ -85,6 +85,7 @@ impl Bench {
             self.deadlines(*at);
             match event {
                 Event::Frame(frame) => {
+                    frame.run.clock.lock().observe(frame.media, frame.arrived);
                     self.ring.push(frame.clone());
                     self.newest = Some(frame.clone());
                     self.tick(*at);
@@ -252,6 +253,18 @@ impl Source {
         self.media = self.media.plus_ticks(ticks);
         let arrived = self.now();
         self.run.clock.lock().observe(self.media, arrived);
+        self.push(arrived, is_key, n_lost);
+    }
+
+    /// A frame that arrives late, and whose arrival the clock map only learns then.
+    pub(super) fn late_frame(&mut self, ticks: i64, is_key: bool, delay: Duration) {
+        self.media = self.media.plus_ticks(ticks);
+        let last = self.events.last().map_or(self.start, |(at, _)| *at);
+        let arrived = (self.now() + delay).max(last);
+        self.push(arrived, is_key, 0);
+    }
+
+    fn push(&mut self, arrived: Instant, is_key: bool, n_lost: u32) {
         let frame = Frame {
             run: Arc::clone(&self.run),
             params: Arc::clone(&self.params),

@@ -280,4 +280,34 @@ proptest! {
             prop_assert!(meets, "frame {} belongs to no window", n);
         }
     }
+
+    #[test]
+    fn jitter_never_costs_the_beginning_of_a_window(
+        delays_ms in prop::collection::vec(0u64..120, 50),
+        gop in 1usize..250,
+        at_s in 12u64..40,
+    ) {
+        let mut source = Source::new(start());
+        let n_frames = 25 * 80;
+        for idx in 0..n_frames {
+            let delay = delays_ms[idx % delays_ms.len()];
+            source.late_frame(3_600, idx % gop == 0, Duration::from_millis(delay));
+        }
+        source.ask(1, s(at_s), PRE_ROLL, CLIP);
+        let bench = bench_of(source);
+        let ClipOutcome::Whole(spans) = bench.outcome(1) else {
+            return Err(TestCaseError::fail(format!("{:?}", bench.outcome(1))));
+        };
+        prop_assert_eq!(spans.len(), 1);
+        let request = &bench.settled[0].0.request;
+        let shown = bench.shown(spans);
+        // Frame n was taken 40 ms x (n + 1) after the start; the least delay is all that is not known.
+        let least = *delays_ms.iter().min().unwrap();
+        let taken = |n: usize| bench.start + Duration::from_millis(40 * (n as u64 + 1) + least);
+        prop_assert!(taken(shown[0]) <= request.from + Duration::from_millis(1));
+        prop_assert!(taken(shown[0] + 1) + Duration::from_millis(1) >= request.from);
+        prop_assert!((749..=751).contains(&shown.len()), "{}", shown.len());
+        let (_, at) = &bench.settled[0];
+        prop_assert!(at.saturating_duration_since(request.to) <= Duration::from_millis(200));
+    }
 }

@@ -1,222 +1,29 @@
 //! Footage on a real disk, with real video: kept, found again, recovered, and never taken for lost.
 
+mod site;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use stairgate::camera::{Feed, FeedWriter, Frame, RingOptions, Run};
 use stairgate::clip;
-use stairgate::domain::clip::{
-    ClipOutcome, ClipRecord, ClipWindow, FootageName, GapReason, MissedReason, Span,
-};
-use stairgate::domain::footage::{FootageRecord, FootageState};
-use stairgate::domain::id::{CameraId, EntryId};
-use stairgate::footage::{
-    ClipRequest, ClipSettled, Footage, FootageEvent, FootageOptions, FreeSpaceFloor, RequestError,
-};
-use stairgate::store::{Store, StoreOptions, tables};
-use stairgate::supervise::Supervisor;
-use stairgate::telemetry::{HealthBoard, Registry, State};
-use stairgate::time::Clock;
-use tempfile::TempDir;
-use tokio::sync::mpsc::Receiver;
+use stairgate::domain::access::{Decision, Outcome, Reason};
+use stairgate::domain::alert::{Delivery, DeliveryState};
+use stairgate::domain::clip::{ClipOutcome, ClipRecord, ClipState, GapReason, MissedReason};
+use stairgate::domain::entry::Entry;
+use stairgate::domain::footage::FootageState;
+use stairgate::domain::id::{AlertId, CameraId, DoorId, LinkageId};
+use stairgate::domain::place::Place;
+use stairgate::domain::swipe::{ControllerResult, Direction, Method, SwipeKey};
+use stairgate::footage::{FootageEvent, FreeSpaceFloor, RequestError};
+use stairgate::store::tables;
+use stairgate::telemetry::State;
+use stairgate::time::WallTime;
 use tokio::time::Instant;
 
 use crate::frame_number::{shown_frames, shown_numbers};
-use crate::numbered::numbered;
 
-const FRAME_NS: u64 = 40_000_000;
-/// Longest wait for anything that should happen at once.
-const SOON: Duration = Duration::from_secs(20);
-
-fn camera() -> CameraId {
-    CameraId::new("b03-u2-in").unwrap()
-}
-
-fn entry(n: u8) -> EntryId {
-    EntryId::from_bytes([n; 16])
-}
-
-/// A footage folder, its store, and one camera that a test feeds.
-struct Site {
-    folder: TempDir,
-    clock: Clock,
-    board: HealthBoard,
-    supervisor: Supervisor,
-    store: Store,
-    footage: Footage,
-    clips: Receiver<ClipSettled>,
-    events: Receiver<FootageEvent>,
-    feed: FeedWriter,
-    run: Arc<Run>,
-    /// When frame 0 of the fixture was taken.
-    zero: Instant,
-}
-
-impl Site {
-    async fn new() -> Site {
-        Site::open(tempfile::tempdir().unwrap(), FreeSpaceFloor::Bytes(0)).await
-    }
-
-    async fn open(folder: TempDir, floor: FreeSpaceFloor) -> Site {
-        let clock = Clock::system();
-        let board = HealthBoard::new(clock.clone());
-        let supervisor = Supervisor::new();
-        let mut registry = stairgate::telemetry::registry();
-        let options = StoreOptions {
-            path: folder.path().join("store"),
-        };
-        let store = open_store(&options, &supervisor, &mut registry).await;
-        let month = Duration::from_secs(30 * 86_400);
-        let options = FootageOptions::new(folder.path().join("footage"), month, floor);
-        let (footage, clips, events) = Footage::open(
-            options,
-            clock.clone(),
-            store.clone(),
-            &supervisor,
-            &board,
-            &mut registry,
-        )
-        .await
-        .unwrap();
-        let ring = RingOptions {
-            media_ms_max: 120_000,
-            ..RingOptions::default()
-        };
-        let (feed, writer) = Feed::new(camera(), ring);
-        footage.attach(feed);
-        let zero = Instant::now() - Duration::from_secs(60);
-        Site {
-            folder,
-            clock,
-            board,
-            supervisor,
-            store,
-            footage,
-            clips,
-            events,
-            feed: writer,
-            run: Run::new(camera(), zero),
-            zero,
-        }
-    }
-
-    /// Opens `folder` again as if the gateway had died while `name` was open.
-    async fn reopened_with_open_row(folder: TempDir, name: &FootageName) -> Site {
-        {
-            let supervisor = Supervisor::new();
-            let mut registry = stairgate::telemetry::registry();
-            let options = StoreOptions {
-                path: folder.path().join("store"),
-            };
-            let store = open_store(&options, &supervisor, &mut registry).await;
-            let name = name.clone();
-            store
-                .write(move |txn| {
-                    let mut row = txn.get(tables::FOOTAGE, &name)?.unwrap();
-                    row.state = FootageState::Open;
-                    txn.put(tables::FOOTAGE, &name, &row)
-                })
-                .await
-                .unwrap();
-            store.close().await;
-        }
-        Site::open(folder, FreeSpaceFloor::Bytes(0)).await
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("footage")
-    }
-
-    fn path(&self, name: &FootageName) -> PathBuf {
-        self.root().join(name.as_str())
-    }
-
-    /// Frames `first..last` of a fixture arrive, each at its own time.
-    fn frames(&mut self, fixture: &str, first: usize, last: usize) {
-        let (media, samples) = numbered(fixture);
-        let params = Arc::new(media.params.clone());
-        for sample in &samples[first..last] {
-            let arrived = self.zero + Duration::from_nanos(sample.at.ns().unsigned_abs());
-            self.run.clock.lock().observe(sample.at, arrived);
-            self.feed.push(Frame {
-                run: Arc::clone(&self.run),
-                params: Arc::clone(&params),
-                media: sample.at,
-                arrived,
-                is_key: sample.is_key,
-                n_lost: 0,
-                data: sample.data.clone(),
-            });
-        }
-        self.feed.flush();
-    }
-
-    /// The window from frame `from` to frame `to`.
-    fn request(&self, n: u8, from: u64, to: u64) -> ClipRequest {
-        let at = |idx: u64| self.zero + Duration::from_nanos(idx * FRAME_NS);
-        ClipRequest {
-            entry: entry(n),
-            camera: camera(),
-            from: at(from),
-            to: at(to),
-            window: ClipWindow {
-                from: self.clock.at(at(from)),
-                to: self.clock.at(at(to)),
-            },
-        }
-    }
-
-    async fn settled(&mut self) -> ClipSettled {
-        let settled = tokio::time::timeout(SOON, self.clips.recv()).await;
-        settled.expect("the clip is settled in time").unwrap()
-    }
-
-    async fn event(&mut self) -> FootageEvent {
-        let event = tokio::time::timeout(SOON, self.events.recv()).await;
-        event.expect("the event comes in time").unwrap()
-    }
-
-    fn rows(&self) -> Vec<(FootageName, FootageRecord)> {
-        let rows = self.store.scan(tables::FOOTAGE, &());
-        rows.map(Result::unwrap).collect()
-    }
-
-    /// Ends everything in order; the folder stays.
-    async fn close(self) -> TempDir {
-        self.footage.close().await;
-        self.store.close().await;
-        self.supervisor
-            .shutdown(Duration::from_secs(10))
-            .await
-            .unwrap();
-        self.folder
-    }
-}
-
-/// Opens a store that may have been in use just now: its last threads need a moment to let go.
-async fn open_store(
-    options: &StoreOptions,
-    supervisor: &Supervisor,
-    registry: &mut Registry,
-) -> Store {
-    let until = Instant::now() + SOON;
-    loop {
-        match Store::open(options, supervisor, registry) {
-            Ok(store) => return store,
-            Err(err) => assert!(Instant::now() < until, "{err:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn whole(outcome: &ClipOutcome) -> &[Span] {
-    match outcome {
-        ClipOutcome::Whole(spans) => spans,
-        ClipOutcome::Partial { .. } | ClipOutcome::Missed(_) => panic!("{outcome:?}"),
-    }
-}
+use self::site::{FRAME_NS, SOON, Site, camera, entry, whole};
 
 fn side(path: &Path) -> serde_json::Value {
     let json = fs::read(path.with_extension("json")).unwrap();
@@ -449,15 +256,94 @@ async fn without_its_disk_nothing_is_written_or_forgotten_and_it_comes_back() {
     assert_ne!(whole(&settled.outcome)[0].file, name);
 }
 
+fn entry_of(n: u8, record: ClipRecord) -> Entry {
+    Entry {
+        id: entry(n),
+        door: DoorId::new("b03-u2-door").unwrap(),
+        place: Place::new("b03-u2").unwrap(),
+        key: SwipeKey {
+            boot: "5f3a".to_owned(),
+            seq: u64::from(n),
+        },
+        at: record.window.from,
+        received_at: record.window.from,
+        controller_at: None,
+        card: None,
+        dwelling: None,
+        holder: None,
+        direction: Direction::In,
+        method: Method::Card,
+        controller_result: ControllerResult::Granted,
+        decision: Decision {
+            outcome: Outcome::Granted,
+            reason: Reason::Ok,
+            duress: false,
+        },
+        clips: vec![record],
+        alerts: Vec::new(),
+    }
+}
+
+/// An alert of entry `n` that stands with its one receiver as `state` says.
+fn delivery_of(n: u8, state: DeliveryState, at: WallTime) -> Delivery {
+    Delivery {
+        alert: AlertId::from_bytes([n; 16]),
+        linkage: LinkageId::new("duty-room").unwrap(),
+        state,
+        raised_at: at,
+        seq: 0,
+        lane: String::new(),
+        severity: 2,
+        waiting_since: at,
+        revision: 1,
+        delivered_revision: 0,
+        not_before: at,
+        next_revision_at: None,
+        n_failed: 0,
+        n_attempts: 0,
+        last_error: None,
+        delivered_at: None,
+        receipt: None,
+    }
+}
+
 #[tokio::test]
 async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
     let mut site = Site::new().await;
-    site.frames("video/numbered-h264-small.mp4", 0, 400);
-    site.footage.request(site.request(1, 20, 280)).unwrap();
-    let name = whole(&site.settled().await.outcome)[0].file.clone();
-    let path = site.path(&name);
+    site.frames("video/numbered-h264.mp4", 0, 1_400);
+    let mut files = Vec::new();
+    for (n, from) in [(1u8, 20), (2, 520), (3, 1_020)] {
+        let request = site.request(n, from, from + 100);
+        let mut record = ClipRecord::pending(camera(), request.window);
+        site.footage.request(request).unwrap();
+        let settled = site.settled().await;
+        record.settle(settled.outcome, site.clock.now());
+        files.push(record.spans[0].file.clone());
+        let now = site.clock.now();
+        let state = if n == 1 {
+            DeliveryState::Waiting
+        } else {
+            DeliveryState::Delivered
+        };
+        let (entry, delivery) = (entry_of(n, record), delivery_of(n, state, now));
+        // The third file is shown by nobody.
+        let write = site.store.write(move |txn| {
+            if n == 3 {
+                return Ok(());
+            }
+            let key = (entry.clips[0].spans[0].file.clone(), entry.id);
+            txn.put(tables::FOOTAGE_USES, &key, &())?;
+            txn.put(tables::ENTRIES, &entry.id, &entry)?;
+            txn.put(tables::ALERTS_BY_ENTRY, &(entry.id, delivery.alert), &())?;
+            let key = (delivery.alert, delivery.linkage.clone());
+            txn.put(tables::DELIVERIES, &key, &delivery)
+        });
+        write.await.unwrap();
+    }
+    let root = site.root();
+    let there = move |idx: usize| root.join(files[idx].as_str()).exists();
     let folder = site.close().await;
-    assert!(path.exists(), "footage just written is never deleted");
+    assert!((0..3).all(&there), "footage just written is never deleted");
 
     let mut site = Site::open(folder, FreeSpaceFloor::Bytes(u64::MAX / 4)).await;
     let mut seen = Vec::new();
@@ -465,8 +351,20 @@ async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
         seen.push(site.event().await);
     }
     assert!(matches!(seen[0], FootageEvent::DiskLow { .. }), "{seen:?}");
-    assert!(site.rows().is_empty());
-    assert!(!path.exists() && !path.with_extension("json").exists());
+    let early = seen.last().unwrap();
+    assert!(matches!(
+        early,
+        FootageEvent::EarlyDeletion { n_files: 2, .. }
+    ));
+    assert_eq!([there(0), there(1), there(2)], [true, false, false]);
+    assert_eq!(site.rows().len(), 1);
+    let clip_of = |n| {
+        let entry = site.store.get(tables::ENTRIES, &entry(n)).unwrap();
+        entry.unwrap().clips[0].clone()
+    };
+    assert_eq!(clip_of(1).state, ClipState::Whole);
+    assert_eq!(clip_of(2).reason, Some(MissedReason::Deleted));
+    assert!(clip_of(2).spans.is_empty());
     let held = || site.board.snapshot()["footage"].state == State::Failed;
     eventually("health says that the disk is full", held).await;
 }
