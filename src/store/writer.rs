@@ -386,6 +386,9 @@ impl Writer {
             }
             if let Some(done) = closing {
                 info!("store closed");
+                // The folder's lock goes with our handle, so whoever waited may open it again.
+                drop(self);
+                drop(commands);
                 // The closer may have stopped waiting.
                 done.send(()).unwrap_or_default();
                 return;

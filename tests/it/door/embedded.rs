@@ -315,7 +315,10 @@ async fn what_others_can_reach_needs_passwords_and_a_free_port() {
     taken.doors.stop().await;
     // Stopped, it has given the port back.
     let again = Gateway::start(open(&format!("127.0.0.1:{port}")), native(1));
-    assert_eq!(again.mqtt_health().0, State::Ok);
+    eventually("the port is ours again", SOON, || {
+        again.mqtt_health().0 == State::Ok
+    })
+    .await;
     again.doors.stop().await;
     let Broker::Embedded(mut broker) = with_passwords() else {
         unreachable!();

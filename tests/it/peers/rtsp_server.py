@@ -85,7 +85,8 @@ class Stream:
 
     def feed(self, appsrc):
         """Pushes frames when they are due, until the client has gone."""
-        while appsrc.get_clock() is None or appsrc.get_base_time() == Gst.CLOCK_TIME_NONE:
+        # Its clock and its base time are set one after the other on the way to PLAYING.
+        while appsrc.get_state(0).state != Gst.State.PLAYING:
             time.sleep(0.001)
         n = (time.monotonic_ns() - self.epoch_ns) // self.period_ns + 1
         first, first_pts = n, None
