@@ -8,6 +8,7 @@
 //!
 //! Only wall time needs a [`Clock`]; durations use `tokio::time`, which tests can pause.
 
+mod age_gate;
 mod zone;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tokio::time::Instant;
 
+pub use age_gate::AgeGate;
 pub use zone::{DateError, TimeZone, TimeZoneError};
 
 const NS_PER_S: i64 = 1_000_000_000;

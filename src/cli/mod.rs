@@ -108,8 +108,8 @@ Examples:
     #[command(after_help = "Example:\n  stairgate demo --cameras 9")]
     Demo {
         /// Cameras, each with a door; 1 to 500.
-        #[arg(long, default_value_t = 4)]
-        cameras: usize,
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
+        cameras: u16,
         /// Port of the API; 0 takes a free one.
         #[arg(long, default_value_t = 8080)]
         port: u16,
@@ -157,7 +157,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
             cameras,
             port,
             seconds,
-        } => demo::demo(cameras, port, seconds, printer),
+        } => demo::demo(cameras.into(), port, seconds, printer),
         Command::Simulate { part } => simulate::simulate(part, printer),
         Command::Version => {
             printer.out(concat!("stairgate ", env!("CARGO_PKG_VERSION")));

@@ -7,19 +7,17 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::commit::{Settlement, settle_clip};
 use crate::clip::ClipShelf;
-use crate::domain::clip::{
-    ClipLength, ClipOutcome, ClipRecord, ClipState, ClipWindow, MissedReason,
-};
+use crate::domain::clip::{ClipLength, ClipOutcome, ClipRecord, ClipState, ClipWindow};
 use crate::domain::id::{CameraId, EntryId};
 use crate::error::chain;
-use crate::footage::{ClipRequest, ClipSettled, Footage};
+use crate::footage::{ClipRequest, ClipSettled, Footage, RequestError};
 use crate::outbox::Outbox;
 use crate::store::{Store, StoreError, tables};
 use crate::supervise::crash_point;
@@ -46,6 +44,8 @@ pub struct ClipDesk {
     /// How much is kept around a swipe.
     pub length: ClipLength,
     in_hand: Arc<Mutex<HashSet<(EntryId, CameraId)>>>,
+    /// Sums taken at once; the others wait, they are not refused.
+    summing: Arc<Semaphore>,
 }
 
 /// The clips of one entry.
@@ -76,6 +76,7 @@ impl ClipDesk {
             clock,
             length,
             in_hand: Arc::default(),
+            summing: Arc::new(Semaphore::new(SETTLING_MAX)),
         }
     }
 
@@ -138,16 +139,19 @@ impl ClipDesk {
             window: order.window,
         };
         self.in_hand.lock().insert((order.entry, camera.clone()));
-        if self.footage.request(request).is_ok() {
-            return Ok(());
+        match self.footage.request(request) {
+            Ok(()) => Ok(()),
+            Err(RequestError::Overload) => {
+                // Its seconds are kept for the windows that overlap it; it is settled from the files.
+                warn!(entry = %order.entry, %camera, "too many clips at once");
+                self.in_hand.lock().remove(&(order.entry, camera.clone()));
+                Ok(())
+            }
+            Err(err @ RequestError::UnknownCamera) => {
+                let outcome = ClipOutcome::Missed(err.reason());
+                self.record(order.entry, camera, outcome).await
+            }
         }
-        warn!(entry = %order.entry, %camera, "too many clips at once");
-        self.record(
-            order.entry,
-            camera,
-            ClipOutcome::Missed(MissedReason::Overload),
-        )
-        .await
     }
 
     async fn settle_past(
@@ -215,6 +219,7 @@ impl ClipDesk {
         };
         let mut clip = clip.clone();
         clip.settle(outcome.clone(), at);
+        let _turn = self.summing.acquire().await;
         match self.shelf.get(&id, &clip).await {
             Ok(exported) => Ok(Some(exported.sha256.clone())),
             Err(err) => {

@@ -5,6 +5,7 @@
 //! forgets one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tracing::{info, warn};
@@ -25,6 +26,10 @@ use crate::time::{Clock, WallTime};
 const REJECTS_MAX: u64 = 1_000;
 /// Unreadable messages of one door within this long make one alert.
 const REJECTS_ALERT_PERIOD_S: i64 = 3_600;
+
+/// A door that reports the same again after so long (one that never says that it is shut) raises it
+/// anew.
+const REPEAT_AFTER: Duration = Duration::from_secs(600);
 
 /// What a condition is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,10 +167,7 @@ impl Conditions {
     /// # Errors
     /// [`StoreError`] of the transaction.
     pub async fn forget(&self, subject: &Subject) -> Result<(), StoreError> {
-        for kind in AlertKind::ALL {
-            self.end(kind, subject.clone()).await?;
-        }
-        Ok(())
+        self.end_all(&AlertKind::ALL, subject.clone()).await
     }
 
     async fn door_state(
@@ -175,6 +177,7 @@ impl Conditions {
         _at: WallTime,
     ) -> Result<(), StoreError> {
         let subject = Subject::Door(door);
+        // What one message ends is ended in one step, so that messages of a door keep their order.
         match state {
             DoorState::Forced => {
                 self.begin(AlertKind::DoorForced, subject, String::new())
@@ -186,9 +189,12 @@ impl Conditions {
             }
             DoorState::Tamper => self.begin(AlertKind::Tamper, subject, String::new()).await,
             DoorState::Closed => {
-                self.end(AlertKind::DoorForced, subject.clone()).await?;
-                self.end(AlertKind::DoorHeld, subject.clone()).await?;
-                self.end(AlertKind::Tamper, subject).await
+                let over = [
+                    AlertKind::DoorForced,
+                    AlertKind::DoorHeld,
+                    AlertKind::Tamper,
+                ];
+                self.end_all(&over, subject).await
             }
             DoorState::Open => self.end(AlertKind::Tamper, subject).await,
         }
@@ -201,6 +207,10 @@ impl Conditions {
         detail: String,
     ) -> Result<(), StoreError> {
         let key = condition_key(kind, &subject);
+        let repeats = matches!(
+            kind,
+            AlertKind::DoorForced | AlertKind::DoorHeld | AlertKind::Tamper
+        );
         let alert = self.alert(kind, Some(&subject), detail);
         let standing = self.outbox.raise_policy();
         let policy = match &subject {
@@ -211,8 +221,12 @@ impl Conditions {
         let begun = self
             .store
             .write(move |txn| {
-                if txn.contains(tables::CONDITIONS, &key)? {
-                    return Ok(false);
+                if let Some(standing) = txn.get(tables::CONDITIONS, &key)? {
+                    let told = txn.get(tables::ALERTS, &standing)?;
+                    let told_at = told.map_or(alert.raised_at, |told| told.raised_at);
+                    if !repeats || alert.raised_at.since(told_at) < REPEAT_AFTER {
+                        return Ok(false);
+                    }
                 }
                 txn.put(tables::CONDITIONS, &key, &alert.id)?;
                 outbox::raise(txn, &alert, &policy, false, alert.raised_at)?;
@@ -227,23 +241,35 @@ impl Conditions {
     }
 
     async fn end(&self, kind: AlertKind, subject: Subject) -> Result<(), StoreError> {
-        let key = condition_key(kind, &subject);
-        if self.store.get(tables::CONDITIONS, &key)?.is_none() {
-            // The usual case, without a write: most doors close without having been forced.
-            return Ok(());
-        }
+        self.end_all(&[kind], subject).await
+    }
+
+    /// Ends those of `kinds` that stand on `subject`. Whether one stands is decided in the transaction:
+    /// its beginning may be in the same group commit. Nothing to end is nothing to write.
+    async fn end_all(&self, kinds: &[AlertKind], subject: Subject) -> Result<(), StoreError> {
+        let keys: Vec<String> = kinds
+            .iter()
+            .map(|kind| condition_key(*kind, &subject))
+            .collect();
         let now = self.clock.now();
-        self.store
+        let n_ended = self
+            .store
             .write(move |txn| {
-                if let Some(alert) = txn.get(tables::CONDITIONS, &key)? {
-                    txn.delete(tables::CONDITIONS, &key);
-                    outbox::revise(txn, alert, Change::Ended { at: now }, now)?;
+                let mut n_ended = 0;
+                for key in &keys {
+                    if let Some(alert) = txn.get(tables::CONDITIONS, key)? {
+                        txn.delete(tables::CONDITIONS, key);
+                        outbox::revise(txn, alert, Change::Ended { at: now }, now)?;
+                        n_ended += 1;
+                    }
                 }
-                Ok(())
+                Ok(n_ended)
             })
             .await?;
-        info!(kind = kind.as_str(), ?subject, "condition ended");
-        self.outbox.wake();
+        if n_ended > 0 {
+            info!(?subject, n_ended, "conditions ended");
+            self.outbox.wake();
+        }
         Ok(())
     }
 
@@ -318,7 +344,8 @@ fn put_reject(txn: &mut Txn<'_>, reject: &Reject, now: WallTime) -> Result<(), S
     let counter = "rejects".to_owned();
     let n_kept = txn.get(tables::META, &counter)?.unwrap_or(0);
     let mut n_now = n_kept + 1;
-    txn.put(tables::REJECTS, &(now, n_kept), reject)?;
+    // A number of its own, so that two of one instant both stay.
+    txn.put(tables::REJECTS, &(now, fastrand::u64(..)), reject)?;
     if n_now > REJECTS_MAX
         && let Some((oldest, _)) = txn.scan(tables::REJECTS, &(), 1)?.into_iter().next()
     {

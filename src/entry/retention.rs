@@ -1,10 +1,13 @@
 //! Removes entries and dedup keys that are past their time, in small steps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commit::remove_entry;
-use crate::domain::id::EntryId;
-use crate::store::{Store, StoreError, Table, tables};
+use crate::domain::alert::{Delivery, DeliveryState};
+use crate::domain::id::{AlertId, EntryId, LinkageId};
+use crate::outbox::LINKAGES_MAX;
+use crate::store::{Store, StoreError, Table, Txn, tables};
 use crate::time::WallTime;
 
 /// Rows removed in one transaction, so that swipes are not kept waiting.
@@ -12,8 +15,11 @@ const BATCH_MAX: usize = 256;
 /// Dedup keys outlive their entries by this factor, so that a replayed swipe makes no second entry.
 const SEEN_FACTOR: u32 = 2;
 
-/// Removes entries that arrived before `now - keep`, and dedup keys twice as old; returns how many
-/// entries.
+/// Alerts are kept at least this long, since the outbox keeps steps of its feed for so long.
+const ALERTS_KEPT_MIN: Duration = Duration::from_secs(31 * 86_400);
+
+/// Removes entries that arrived before `now - keep`, their alerts when none is still under way, and
+/// dedup keys twice as old; returns how many entries. `now` must be a wall clock that is trusted.
 ///
 /// # Errors
 /// [`StoreError`] of a transaction.
@@ -27,17 +33,22 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
         n_removed += old.len();
         store
             .write(move |txn| {
-                old.into_iter()
-                    .try_for_each(|(_, id)| remove_entry(txn, id))
+                for row in old {
+                    remove_entry(txn, row.1)?;
+                    // Also when its entry is gone, so that this ends.
+                    txn.delete(tables::ENTRIES_BY_TIME, &row);
+                }
+                Ok(())
             })
             .await?;
     }
+    remove_old_alerts(store, now.minus(keep.max(ALERTS_KEPT_MIN))).await?;
     loop {
         let old = older_than(store, tables::SEEN_ALONE, now.minus(keep * SEEN_FACTOR))?;
         if old.is_empty() {
             return Ok(n_removed);
         }
-        let remove = move |txn: &mut crate::store::Txn<'_>| {
+        let remove = move |txn: &mut Txn<'_>| {
             for row in old {
                 txn.delete(tables::SEEN, &row.1);
                 txn.delete(tables::SEEN_ALONE, &row);
@@ -46,6 +57,57 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
         };
         store.write(remove).await?;
     }
+}
+
+/// Removes alerts raised before `limit` with their deliveries, but none that is still under way, none
+/// that stands, and none whose entry is kept.
+async fn remove_old_alerts(store: &Store, limit: WallTime) -> Result<(), StoreError> {
+    let standing: BTreeSet<AlertId> = store
+        .scan(tables::CONDITIONS, &())
+        .map(|row| row.map(|(_, alert)| alert))
+        .collect::<Result<_, _>>()?;
+    let mut old = Vec::new();
+    for row in store.scan(tables::ALERTS_BY_TIME, &()) {
+        let (key, ()) = row?;
+        if key.0 >= limit || old.len() == BATCH_MAX {
+            break;
+        }
+        if !standing.contains(&key.1) {
+            old.push(key);
+        }
+    }
+    store
+        .write(move |txn| {
+            old.iter()
+                .try_for_each(|key| remove_alert(txn, key.0, key.1))
+        })
+        .await
+}
+
+fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(), StoreError> {
+    let deliveries = txn.scan(tables::DELIVERIES, &id, LINKAGES_MAX)?;
+    let Some(alert) = txn.get(tables::ALERTS, &id)? else {
+        txn.delete(tables::ALERTS_BY_TIME, &(raised_at, id));
+        return Ok(());
+    };
+    let under_way = |row: &((AlertId, LinkageId), Delivery)| row.1.state == DeliveryState::Waiting;
+    let entry_kept = match alert.entry {
+        Some(entry) => txn.contains(tables::ENTRIES, &entry)?,
+        None => false,
+    };
+    if entry_kept || deliveries.iter().any(under_way) {
+        return Ok(());
+    }
+    for (key, delivery) in deliveries {
+        txn.delete(tables::DELIVERIES, &key);
+        txn.delete(tables::DEAD_LETTERS, &(key.1, delivery.raised_at, id));
+    }
+    if let Some(entry) = alert.entry {
+        txn.delete(tables::ALERTS_BY_ENTRY, &(entry, id));
+    }
+    txn.delete(tables::ALERTS_BY_TIME, &(raised_at, id));
+    txn.delete(tables::ALERTS, &id);
+    Ok(())
 }
 
 fn older_than(

@@ -149,7 +149,7 @@ pub enum FootageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// Too many clips of this camera are open.
-    #[error("more than 16 clips of one camera at once")]
+    #[error("more than 1024 clips of one camera at once")]
     Overload,
     /// No such camera is attached.
     #[error("no such camera")]

@@ -34,7 +34,7 @@ use crate::telemetry::Throttle;
 use crate::time::{Clock, WallTime};
 
 /// Clips of one camera that may be open at once.
-pub(super) const REQUESTS_MAX: usize = 16;
+pub(super) const REQUESTS_MAX: usize = 1_024;
 /// Longest time that a settled clip waits for its receiver when the gateway stops.
 const HAND_OVER_MAX: Duration = Duration::from_secs(5);
 

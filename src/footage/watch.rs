@@ -16,7 +16,7 @@ use super::{Footage, FootageError, FootageEvent, ScanReport};
 use crate::error::chain;
 use crate::supervise;
 use crate::telemetry::{Health, HealthBoard};
-use crate::time::WallTime;
+use crate::time::AgeGate;
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -24,10 +24,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
 /// How often disk and index are compared again while many files are missing.
 const SCAN_AGAIN_EVERY: Duration = Duration::from_secs(10 * 60);
-/// A wall clock that has gone this much faster than the monotonic one was set.
-const CLOCK_STEP: Duration = Duration::from_secs(600);
-/// How long a clock that was set forward must stand before footage is deleted by its age.
-const CLOCK_TRUST_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Events about the disk that wait for their receiver; more are dropped, since each says how it is.
 const EVENTS_MAX: usize = 64;
 
@@ -230,72 +226,5 @@ impl Watch {
         if self.events.try_send(event).is_err() {
             warn!(?event, "nobody takes events of the footage disk");
         }
-    }
-}
-
-/// Keeps a wall clock that was set forward from deleting everything by its age: it is believed only
-/// once it has stood for a while.
-#[derive(Debug)]
-struct AgeGate {
-    believed: WallTime,
-    at: Instant,
-    /// Since when the clock has been ahead of what is believed.
-    ahead_since: Option<Instant>,
-}
-
-impl AgeGate {
-    fn new(wall: WallTime, at: Instant) -> AgeGate {
-        AgeGate {
-            believed: wall,
-            at,
-            ahead_since: None,
-        }
-    }
-
-    /// The wall time by which ages may be reckoned now.
-    fn trusted(&mut self, wall: WallTime, now: Instant) -> WallTime {
-        let expected = self.believed.plus(now.saturating_duration_since(self.at));
-        self.at = now;
-        self.believed = expected.min(wall);
-        if wall.since(expected) < CLOCK_STEP {
-            self.ahead_since = None;
-            self.believed = wall;
-            return self.believed;
-        }
-        let since = *self.ahead_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= CLOCK_TRUST_AFTER {
-            self.ahead_since = None;
-            self.believed = wall;
-        }
-        self.believed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_set_forward_ages_nothing_at_once() {
-        let start = Instant::now();
-        let wall = WallTime::from_unix_ms(1_000_000_000);
-        let day = Duration::from_secs(86_400);
-        let mut gate = AgeGate::new(wall, start);
-        let minute = Duration::from_secs(60);
-        assert_eq!(
-            gate.trusted(wall.plus(minute), start + minute),
-            wall.plus(minute)
-        );
-        let set = wall.plus(day * 40);
-        let trusted = gate.trusted(set, start + minute * 2);
-        assert_eq!(trusted, wall.plus(minute * 2));
-        // It was a mistake, and is set back.
-        let back = wall.plus(minute * 3);
-        assert_eq!(gate.trusted(back, start + minute * 3), back);
-        // It was right, and stays.
-        for n in 4..25 {
-            gate.trusted(set.plus(minute * n), start + minute * n);
-        }
-        assert_eq!(gate.trusted(set, start + minute * 25), set);
     }
 }

@@ -16,6 +16,7 @@ use crate::footage::FootageEvent;
 use crate::outbox::OutboxEvent;
 use crate::store::StoreError;
 use crate::supervise::Supervisor;
+use crate::time::AgeGate;
 use crate::web;
 
 /// How long commits in hand may take at the end.
@@ -82,6 +83,7 @@ impl Gateway {
         start(&groups, &supervisor, &parts, events, &config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
+        info!("no log-in yet: the API listens on loopback only");
         info!("ready");
         let result = loop {
             tokio::select! {
@@ -157,6 +159,7 @@ async fn upkeep(
 ) -> Result<(), StoreError> {
     let mut due = parts.roster.next_change();
     publish_card_lists(&parts).await?;
+    let mut age = AgeGate::new(parts.clock.now(), tokio::time::Instant::now());
     let mut timer = tokio::time::interval(UPKEEP_PERIOD);
     loop {
         tokio::select! {
@@ -165,11 +168,12 @@ async fn upkeep(
             _ = timer.tick() => {}
         }
         let now = parts.clock.now();
+        let trusted = age.trusted(now, tokio::time::Instant::now());
         if due.is_some_and(|moment| moment <= now) {
             reload_roster(&parts).await?;
         }
         due = parts.roster.next_change();
-        let n_removed = remove_old(&parts.store, now, entry_retention).await?;
+        let n_removed = remove_old(&parts.store, trusted, entry_retention).await?;
         if n_removed > 0 {
             info!(n_removed, "entries past their retention removed");
         }

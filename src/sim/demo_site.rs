@@ -311,7 +311,13 @@ impl DemoSite {
             DemoStory::Forced,
         ];
         (0_usize..).map(move |n| {
-            let (round, story) = (n / ROUND.len(), pick(ROUND, n));
+            let (round, told) = (n / ROUND.len(), pick(ROUND, n));
+            // There must be another stairwell to have a card of.
+            let has_other = self.stairwells().count() > 1;
+            let story = match told {
+                DemoStory::WrongStairwell if !has_other => DemoStory::Resident,
+                story => story,
+            };
             let after = match (round, n) {
                 (0, 0) => Duration::from_secs(1),
                 (0, _) => Duration::from_secs(3),

@@ -4,6 +4,7 @@
 //! the store; it calls the module that owns the thing.
 
 mod api;
+mod extract;
 mod listener;
 mod page;
 mod problem;
@@ -93,6 +94,10 @@ pub fn router(api: Api) -> Router {
         .route("/readyz", get(api::service::readyz))
         .route("/metrics", get(api::service::metrics))
         .fallback(|| async { Problem::not_found("no such path; see /api/v1/openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take this method; see /api/v1/openapi.json";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(within_time))
         .with_state(api)

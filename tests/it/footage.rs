@@ -12,7 +12,7 @@ use stairgate::domain::alert::{Delivery, DeliveryState};
 use stairgate::domain::clip::{ClipOutcome, ClipRecord, ClipState, GapReason, MissedReason};
 use stairgate::domain::entry::Entry;
 use stairgate::domain::footage::FootageState;
-use stairgate::domain::id::{AlertId, CameraId, DoorId, LinkageId};
+use stairgate::domain::id::{AlertId, CameraId, DoorId, EntryId, LinkageId};
 use stairgate::domain::place::Place;
 use stairgate::domain::swipe::{ControllerResult, Direction, Method, SwipeKey};
 use stairgate::footage::{FootageEvent, FreeSpaceFloor, RequestError};
@@ -99,14 +99,14 @@ async fn a_live_clip_settles_within_a_second_of_its_end() {
 }
 
 #[tokio::test]
-async fn the_seventeenth_clip_of_a_camera_is_refused() {
+async fn clips_beyond_the_bound_of_a_camera_are_refused() {
     let site = Site::new().await;
     let mut request = site.request(0, 1_600, 2_000);
-    for n in 0..16 {
-        request.entry = entry(n);
+    for n in 0..1_024_u32 {
+        request.entry = EntryId::derive(&[&n.to_be_bytes()]);
         site.footage.request(request.clone()).unwrap();
     }
-    request.entry = entry(16);
+    request.entry = EntryId::derive(&[b"one more"]);
     let refused = site.footage.request(request.clone()).unwrap_err();
     assert_eq!(refused, RequestError::Overload);
     assert_eq!(refused.reason(), MissedReason::Overload);

@@ -11,6 +11,7 @@ mod harness;
 mod numbered;
 
 mod cli;
+mod conditions;
 mod clip;
 mod export;
 mod demo;

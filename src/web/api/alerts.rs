@@ -1,7 +1,7 @@
 //! `GET /alerts` and `GET /alerts/{id}`.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::alert::{Alert, AlertKind, Delivery, DeliveryState};
@@ -12,6 +12,7 @@ use crate::store::{Store, tables};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging, gather};
 use crate::web::problem::Problem;
 
@@ -78,17 +79,14 @@ impl From<Delivery> for DeliveryView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
-    Query(query): Query<AlertsQuery>,
+    Asked(query): Asked<AlertsQuery>,
 ) -> Result<Json<Page<AlertView>>, Problem> {
     blocking("list alerts", move || page(&api.store, &query))
         .await?
         .map(Json)
 }
 
-pub(crate) async fn one(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<AlertView>, Problem> {
+pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<Json<AlertView>, Problem> {
     let id: AlertId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("alert id: {err}")))?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::domain::entry::Entry;
 use crate::domain::id::CameraId;
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::extract::{Asked, Id};
 use crate::web::problem::Problem;
 
 /// Widest thumbnail, in pixels.
@@ -30,8 +31,8 @@ pub(crate) struct ClipQuery {
 
 pub(crate) async fn video(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(query): Query<ClipQuery>,
+    Id(id): Id,
+    Asked(query): Asked<ClipQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = find(&api.store, &id)?;
@@ -50,8 +51,8 @@ pub(crate) async fn video(
 
 pub(crate) async fn thumbnail(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(query): Query<ClipQuery>,
+    Id(id): Id,
+    Asked(query): Asked<ClipQuery>,
 ) -> Result<Response, Problem> {
     let entry = find(&api.store, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
@@ -65,8 +66,8 @@ pub(crate) async fn thumbnail(
 
 pub(crate) async fn manifest(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(query): Query<ClipQuery>,
+    Id(id): Id,
+    Asked(query): Asked<ClipQuery>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let entry = find(&api.store, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
@@ -146,7 +147,9 @@ fn ranged(file: &Bytes, headers: &HeaderMap, content_type: &'static str) -> Resp
     };
     let unsatisfiable = || {
         let range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
-        (StatusCode::RANGE_NOT_SATISFIABLE, range).into_response()
+        let detail = format!("the clip has {size} bytes");
+        let status = StatusCode::RANGE_NOT_SATISFIABLE;
+        (range, Problem::new(status, "range-not-satisfiable", detail)).into_response()
     };
     let Ok(ranges) = asked.validate(size) else {
         return unsatisfiable();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::outbox::{DeliveryCursor, DeliveryFilter, DeliveryId};
 use crate::supervise::blocking;
 use crate::telemetry::Component;
 use crate::web::Api;
+use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging};
 use crate::web::problem::Problem;
 
@@ -36,7 +37,7 @@ pub(crate) struct LinkageView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
-    Query(query): Query<DeliveriesQuery>,
+    Asked(query): Asked<DeliveriesQuery>,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
     let paging = Paging {
         cursor: query.cursor,
@@ -61,10 +62,7 @@ pub(crate) async fn list(
     }))
 }
 
-pub(crate) async fn retry(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn retry(State(api): State<Api>, Id(id): Id) -> Result<StatusCode, Problem> {
     let id: DeliveryId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("delivery id: {err}")))?;

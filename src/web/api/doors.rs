@@ -5,9 +5,13 @@ use axum::extract::State;
 
 use crate::door::DoorStatus;
 use crate::web::Api;
+use crate::web::extract::{Asked, Nothing};
 use crate::web::page::Page;
 
-pub(crate) async fn list(State(api): State<Api>) -> Json<Page<DoorStatus>> {
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Json<Page<DoorStatus>> {
     // Bounded by the configuration, so one page holds all.
     Json(Page {
         items: api.doors.status(),

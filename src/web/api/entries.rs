@@ -1,7 +1,7 @@
 //! `GET /entries` and `GET /entries/{id}`.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::{Decision, Outcome};
@@ -14,6 +14,7 @@ use crate::store::{Store, tables};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging, gather};
 use crate::web::problem::Problem;
 
@@ -106,17 +107,14 @@ impl From<Entry> for EntryView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
-    Query(query): Query<EntriesQuery>,
+    Asked(query): Asked<EntriesQuery>,
 ) -> Result<Json<Page<EntryView>>, Problem> {
     blocking("list entries", move || page(&api.store, &query))
         .await?
         .map(Json)
 }
 
-pub(crate) async fn one(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<EntryView>, Problem> {
+pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<Json<EntryView>, Problem> {
     find(&api.store, &id).map(|entry| Json(entry.into()))
 }
 
