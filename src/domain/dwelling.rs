@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::id::{DwellingId, IdError};
 use super::limit::FloorArea;
 use super::place::Place;
+use crate::time::{TimeZone, WallTime};
 
 /// Longest number of a dwelling, in characters.
 pub const NUMBER_CHARS_MAX: usize = 32;
@@ -59,6 +60,18 @@ impl Day {
             .since(EPOCH)
             .expect("the difference of two dates is a number of days");
         Day(span.get_days())
+    }
+
+    /// Its first moment in `zone`.
+    pub fn start(self, zone: &TimeZone) -> WallTime {
+        zone.midnight(self.civil())
+    }
+
+    /// The first moment after it in `zone`.
+    pub fn end(self, zone: &TimeZone) -> WallTime {
+        self.civil()
+            .tomorrow()
+            .map_or(WallTime::from_unix_ns(i64::MAX), |next| zone.midnight(next))
     }
 
     /// As a civil date.
