@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::site::{Site, rented};
-use crate::harness::wait::eventually;
+use crate::harness::wait::{eventually, eventually_ok};
 use crate::harness::{Mosquitto, MosquittoOptions};
 
 const N_CLERKS: usize = 64;
@@ -30,33 +30,22 @@ async fn clerk(site: &Clerk, number: usize, given: &Given) {
     for dwelling in 0..N_DWELLINGS {
         let id = format!("d{dwelling:02}-c{number:02}");
         let body = json!({"id": id, "name": "Test Person", "relation": "tenant"}).to_string();
-        loop {
-            let request = site
-                .client
-                .post(format!(
-                    "{}/api/v1/dwellings/d{dwelling:02}/cardholders",
-                    site.base
-                ))
-                .bearer_auth(&site.token)
-                .header("content-type", "application/json")
-                .body(body.clone());
-            let status = match request.send().await {
-                Ok(answer) => answer.status().as_u16(),
-                // Killed: whether it was given is unknown, so ask again.
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            match status {
-                201 => {
-                    given.to.lock().entry(dwelling).or_default().push(id);
-                    given.n_given.fetch_add(1, Ordering::Relaxed);
-                }
-                409 => {}
-                other => panic!("clerk {number} at d{dwelling:02}: {other}"),
+        let url = format!("{}/api/v1/dwellings/d{dwelling:02}/cardholders", site.base);
+        // When it is killed, whether the place was given is unknown, so ask again.
+        let status = eventually_ok("an answer", Duration::from_secs(60), || async {
+            let request = site.client.post(&url).bearer_auth(&site.token);
+            let request = request.header("content-type", "application/json");
+            let answer = request.body(body.clone()).send().await;
+            answer.map(|answer| answer.status().as_u16())
+        })
+        .await;
+        match status {
+            201 => {
+                given.to.lock().entry(dwelling).or_default().push(id);
+                given.n_given.fetch_add(1, Ordering::Relaxed);
             }
-            break;
+            409 => {}
+            other => panic!("clerk {number} at d{dwelling:02}: {other}"),
         }
     }
 }

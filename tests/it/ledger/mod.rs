@@ -41,28 +41,41 @@ async fn listed(mosquitto: &Mosquitto, door: &str, expected: &[&str]) -> u64 {
     .await
 }
 
+const HOME: &str = "/api/v1/dwellings/b03-u2-301";
+const PEOPLE: &str = "/api/v1/dwellings/b03-u2-301/cardholders";
+
 #[tokio::test]
 async fn a_full_dwelling_refuses_with_its_reckoning_and_what_was_can_be_shown() {
     let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let site = Site::start(&mosquitto).await;
-    let home = "/api/v1/dwellings/b03-u2-301";
-    let made = site.put(home, &rented("301", "94.30")).await;
+    fill(&site).await;
+    refuse(&site).await;
+    shrink(&site).await;
+    look_back(&site).await;
+    keep_out(&site).await;
+    site.stop().await;
+}
+
+/// Seven persons in 94.30 m², and a child.
+async fn fill(site: &Site) {
+    let made = site.put(HOME, &rented("301", "94.30")).await;
     assert_eq!(made.status, 201, "{}", made.text());
     let dwelling = made.json();
     assert_eq!(dwelling["limit"], 7);
     assert_eq!(dwelling["reckoning"]["m2_per_person"], "12");
     assert_eq!(dwelling["building"], "3");
-    let people = format!("{home}/cardholders");
     for n in 1..=7 {
         let added = site
-            .post(&people, &holder(&format!("h{n}"), "Test Person"))
+            .post(PEOPLE, &holder(&format!("h{n}"), "Test Person"))
             .await;
         assert_eq!(added.status, 201, "{}", added.text());
     }
     let child = json!({"id": "c1", "name": "Test Child", "relation": "minor-child"});
-    assert_eq!(site.post(&people, &child).await.status, 201);
+    assert_eq!(site.post(PEOPLE, &child).await.status, 201);
+}
 
-    let refused = site.post(&people, &holder("h8", "Test Person")).await;
+async fn refuse(site: &Site) {
+    let refused = site.post(PEOPLE, &holder("h8", "Test Person")).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     assert_eq!(refused.header("content-type"), "application/problem+json");
     let problem = refused.json();
@@ -82,12 +95,14 @@ async fn a_full_dwelling_refuses_with_its_reckoning_and_what_was_can_be_shown() 
     let alerts = site.get("/api/v1/alerts?kind=limit-reached").await.json();
     assert_eq!(alerts["items"].as_array().unwrap().len(), 1, "{alerts}");
     assert_eq!(alerts["items"][0]["dwelling"], "b03-u2-301");
+}
 
-    // Nobody's card is taken when the area is corrected; the dwelling is listed.
-    let tag = site.get(home).await.header("etag").to_owned();
-    let smaller = site.put_if(home, &tag, &rented("301", "59.99")).await;
+/// Nobody's card is taken when the area is corrected; the dwelling is listed.
+async fn shrink(site: &Site) {
+    let tag = site.get(HOME).await.header("etag").to_owned();
+    let smaller = site.put_if(HOME, &tag, &rented("301", "59.99")).await;
     assert_eq!(smaller.status, 200, "{}", smaller.text());
-    let stale = site.put_if(home, &tag, &rented("301", "94.30")).await;
+    let stale = site.put_if(HOME, &tag, &rented("301", "94.30")).await;
     assert_eq!(
         (stale.status, &stale.json()["type"]),
         (412, &json!("stale"))
@@ -104,20 +119,22 @@ async fn a_full_dwelling_refuses_with_its_reckoning_and_what_was_can_be_shown() 
     let alerts = site.get("/api/v1/alerts?kind=over-limit").await.json();
     assert_eq!(alerts["items"].as_array().unwrap().len(), 1, "{alerts}");
     for n in 5..=7 {
-        let gone = site.delete(&format!("{people}/h{n}?why=moved%20out")).await;
+        let gone = site.delete(&format!("{PEOPLE}/h{n}?why=moved%20out")).await;
         assert_eq!(gone.status, 204, "{}", gone.text());
     }
     let alerts = site.get("/api/v1/alerts?kind=over-limit").await.json();
     assert!(alerts["items"][0]["ended_at"].is_string(), "{alerts}");
     let over = site.get("/api/v1/dwellings?over_limit=true").await.json();
     assert!(over["items"].as_array().unwrap().is_empty(), "{over}");
+}
 
-    // Names are for who has a token; what happened is all there.
-    let stranger = site.get_as(None, &people).await.text();
+/// Names are for who has a token; what happened is all there.
+async fn look_back(site: &Site) {
+    let stranger = site.get_as(None, PEOPLE).await.text();
     assert!(!stranger.contains("Test Person"), "{stranger}");
-    let clerk = site.get(&people).await.json();
+    let clerk = site.get(PEOPLE).await.json();
     assert_eq!(clerk["items"][0]["name"], "Test Person");
-    let history = site.get(&format!("{home}/history?limit=500")).await.json();
+    let history = site.get(&format!("{HOME}/history?limit=500")).await.json();
     let whats: Vec<&str> = history["items"]
         .as_array()
         .unwrap()
@@ -143,10 +160,12 @@ async fn a_full_dwelling_refuses_with_its_reckoning_and_what_was_can_be_shown() 
     );
     let by_name = site.get_as(None, by_name).await.json();
     assert!(by_name["items"].as_array().unwrap().is_empty());
-    let yesterday = site.get(&format!("{home}?on=2020-01-01")).await;
+    let yesterday = site.get(&format!("{HOME}?on=2020-01-01")).await;
     assert_eq!(yesterday.status, 404, "{}", yesterday.text());
+}
 
-    // Who may not, may not.
+/// Who may not, may not.
+async fn keep_out(site: &Site) {
     let body = rented("302", "12.00");
     let stranger = site.put_as(None, "/api/v1/dwellings/d2", &body).await;
     assert_eq!(stranger.status, 401);
@@ -155,7 +174,6 @@ async fn a_full_dwelling_refuses_with_its_reckoning_and_what_was_can_be_shown() 
         .put_as(Some(&officer), "/api/v1/dwellings/d2", &body)
         .await;
     assert_eq!(officer.status, 403);
-    site.stop().await;
 }
 
 #[tokio::test]
