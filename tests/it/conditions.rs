@@ -57,6 +57,7 @@ fn conditions(folder: &std::path::Path) -> Conditions {
         online_doors: BTreeSet::new(),
         length: ClipLength::DEFAULT,
         clocks_agree_within: Duration::from_secs(2),
+        late_max: Duration::from_secs(30 * 86_400),
     };
     let options = Arc::new(ArcSwap::from_pointee(site));
     Conditions {
