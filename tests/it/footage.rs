@@ -191,6 +191,49 @@ async fn an_open_file_cut_anywhere_is_finished_at_start_and_plays() {
     }
 }
 
+/// The numbers of the frames that a person can see: one that a later part needs for decoding only stands
+/// for a tick.
+fn seen_numbers(path: &Path) -> Vec<u32> {
+    let shown = shown_frames(path);
+    let until = shown.iter().skip(1).map(|next| next.at_s);
+    let stands = shown.iter().zip(until.chain([f64::INFINITY]));
+    let seen = stands.filter(|(frame, until)| until - frame.at_s > 0.001);
+    seen.map(|(frame, _)| frame.number.unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_gop_that_was_torn_by_a_window_and_lies_whole_in_the_next_file_is_shown_once() {
+    let (folder, floor) = (tempfile::tempdir().unwrap(), FreeSpaceFloor::Bytes(0));
+    let mut site = Site::with_linger(folder, floor, Some(Duration::ZERO)).await;
+    site.frames("video/numbered-h264-small.mp4", 0, 145);
+    site.footage.request(site.request(1, 20, 140)).unwrap();
+    let first = whole(&site.settled().await.outcome)[0].file.clone();
+    eventually("the first file is closed", || {
+        site.rows()[0].1.state == FootageState::Closed
+    })
+    .await;
+    site.frames("video/numbered-h264-small.mp4", 145, 400);
+    for (n, from) in [(2, 20), (3, 142)] {
+        let request = site.request(n, u64::from(from), 300);
+        let window = request.window;
+        site.footage.request(request).unwrap();
+        let settled = site.settled().await.outcome;
+        let past = site.footage.settle_past(&camera(), window).await.unwrap();
+        for outcome in [settled, past] {
+            assert!(whole(&outcome).iter().any(|span| span.file != first));
+            let mut record = ClipRecord::pending(camera(), window);
+            record.settle(outcome, site.clock.now());
+            let exported = clip::export(&site.root(), &record).unwrap();
+            let out = site.folder.path().join("clip.mp4");
+            fs::write(&out, &exported.file).unwrap();
+            assert_eq!(
+                seen_numbers(&out),
+                (20_000 + from..20_300).collect::<Vec<u32>>()
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn unknown_footage_is_taken_in_and_other_files_are_left_alone() {
     let mut site = Site::new().await;
