@@ -8,6 +8,7 @@ mod extract;
 mod host;
 mod listener;
 mod page;
+mod principal;
 mod problem;
 mod serve;
 
@@ -22,6 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
+use crate::account::Accounts;
 use crate::camera::Cameras;
 use crate::clip::ClipShelf;
 use crate::door::Doors;
@@ -48,6 +50,8 @@ pub struct Api {
     pub cameras: Cameras,
     /// The doors and how they are.
     pub doors: Doors,
+    /// Who may change what.
+    pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
     /// Exported clips.
