@@ -273,6 +273,13 @@ impl Keeper {
         }
     }
 
+    /// Takes in that `file` could not be finished; [`Keeper::closes`] gives it again. `confirmed`: all that
+    /// was written to it is on the disk all the same.
+    pub(super) fn close_failed(&mut self, round: &Round, file: FileId, confirmed: bool) {
+        self.synced(round, file, confirmed);
+        self.refused(round.now, file);
+    }
+
     /// The clips whose outcome is known in this round. Called after the syncs: what is not on the disk
     /// does not count.
     pub(super) fn settle(&mut self, round: &Round) -> Vec<Settled> {
@@ -492,19 +499,23 @@ impl Keeper {
             is_lost: false,
         };
         self.missed.insert(write.seq, missed);
-        self.blocked_until = Some(round.now + DISK_RETRY);
-        if let Some(kept) = self.kept.get_mut(&write.file) {
+        self.refused(round.now, write.file);
+    }
+
+    /// Nothing more goes to `file`, and for a while to none.
+    fn refused(&mut self, now: Instant, file: FileId) {
+        self.blocked_until = Some(now + DISK_RETRY);
+        if let Some(kept) = self.kept.get_mut(&file) {
             kept.life = Life::Broken;
         }
     }
 
     /// The disk did not confirm what was written to `file`: only what it confirmed before counts.
     fn sync_failed(&mut self, now: Instant, file: FileId) {
-        self.blocked_until = Some(now + DISK_RETRY);
+        self.refused(now, file);
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
-        kept.life = Life::Broken;
         let Some(synced) = kept.synced else {
             self.kept.remove(&file);
             self.stored.retain(|_, (id, _)| *id != file);

@@ -74,6 +74,8 @@ fn read(root: &Path) -> Result<Option<String>, MarkError> {
     let opened =
         File::open(&path).and_then(|file| file.take(MARK_BYTES_MAX).read_to_string(&mut text));
     match opened {
+        // Made, but not written before the power went or the disk was full: no mark.
+        Ok(_) if text.trim().is_empty() => Ok(None),
         Ok(_) => Ok(Some(text.trim().to_owned())),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(MarkError::Io { path, source }),
@@ -115,6 +117,8 @@ mod tests {
         std::fs::rename(&root, folder.path().join("elsewhere")).unwrap();
         assert_eq!(check(&root, &store).await.unwrap(), Mark::Away);
         assert!(!root.exists(), "nothing is made on the bare mount point");
+        write(&root, "").unwrap();
+        assert_eq!(check(&root, &store).await.unwrap(), Mark::Away);
         write(&root, "another").unwrap();
         assert_eq!(check(&root, &store).await.unwrap(), Mark::Foreign);
         std::fs::remove_dir_all(&root).unwrap();

@@ -213,16 +213,23 @@ impl KeeperTask {
                 .shared
                 .job("footage-sync", move || {
                     let result = file.sync();
-                    (file, result)
+                    if result.is_err() && file.is_unconfirmed() {
+                        file.discard();
+                        return (None, result);
+                    }
+                    (Some(file), result)
                 })
                 .await?;
-            match result {
-                Ok(()) => rows.push((file.name().clone(), file.record(FootageState::Open))),
-                Err(err) => self.shared.refused(&err),
+            self.keeper.synced(round, id, result.is_ok());
+            if let Err(err) = &result {
+                self.shared.refused(err);
             }
-            let is_synced = rows.last().is_some_and(|(name, _)| name == file.name());
-            self.keeper.synced(round, id, is_synced);
-            self.files.insert(id, file);
+            if let Some(file) = file {
+                if result.is_ok() {
+                    rows.push((file.name().clone(), file.record(FootageState::Open)));
+                }
+                self.files.insert(id, file);
+            }
         }
         self.shared.index(rows).await
     }
@@ -230,21 +237,28 @@ impl KeeperTask {
     async fn close_files(&mut self, round: &Round) -> Result<(), KeeperError> {
         let mut rows = Vec::new();
         for id in self.keeper.closes(round) {
-            let Some(file) = self.files.remove(&id) else {
+            let Some(mut file) = self.files.remove(&id) else {
                 continue;
             };
-            let name = file.name().clone();
-            match self
+            let (file, result) = self
                 .shared
-                .job("footage-close", move || file.finish())
-                .await?
-            {
+                .job("footage-close", move || {
+                    let result = file.finish();
+                    (file, result)
+                })
+                .await?;
+            match result {
                 Ok(record) => {
-                    info!(file = %name, bytes = record.bytes, "footage file closed");
-                    rows.push((name, record));
+                    self.keeper.synced(round, id, true);
+                    info!(file = %file.name(), bytes = record.bytes, "footage file closed");
+                    rows.push((file.name().clone(), record));
                 }
-                // Its row stays open, so the next start finishes it.
-                Err(err) => self.shared.refused(&err),
+                Err(err) => {
+                    // Tried again soon; what is still open at the end is finished by the next start.
+                    self.shared.refused(&err);
+                    self.keeper.close_failed(round, id, file.is_confirmed());
+                    self.files.insert(id, file);
+                }
             }
         }
         self.shared.index(rows).await
@@ -362,9 +376,10 @@ fn create(
         return Err(FileError::Away);
     }
     let label = (wall, write.run.id);
-    let file = FootageFile::create(&shared.options.path, camera, label, &write.params)?;
-    shared.recent.touch(file.name());
-    Ok(file)
+    // Recent before it is there, so that nobody takes it for one that a crash left.
+    let announce = |name: &FootageName| shared.recent.touch(name);
+    let root = &shared.options.path;
+    FootageFile::create(root, camera, label, &write.params, announce)
 }
 
 async fn next_tick(ticks: &mut watch::Receiver<RingTick>) -> RingTick {

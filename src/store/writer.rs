@@ -19,6 +19,7 @@ use super::key::Key;
 use super::record::Record;
 use super::table::{Table, tables};
 use crate::error::chain;
+use crate::file;
 use crate::supervise::{self, Supervisor};
 use crate::telemetry::Registry;
 
@@ -93,6 +94,7 @@ impl Store {
         registry: &mut Registry,
     ) -> Result<Store, StoreError> {
         let path = options.path.clone();
+        settle_what_is_there(&path.join("db"))?;
         let db = sled::Config::new()
             .path(&path)
             .cache_capacity(CACHE_BYTES)
@@ -253,6 +255,20 @@ impl Store {
             Some(_) => Ok(()),
         }
     }
+}
+
+/// What an earlier process wrote is on the disk, or not there at all: it may have ended since the disk
+/// refused it.
+fn settle_what_is_there(db_file: &Path) -> Result<(), StoreError> {
+    let settled = match File::open(db_file) {
+        Ok(file) => file::settle_on_disk(&file),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(err),
+    };
+    settled.map_err(|source| StoreError::File {
+        path: db_file.to_owned(),
+        source,
+    })
 }
 
 impl Txn<'_> {

@@ -2,9 +2,13 @@
 //! come an entry, exactly its 30 seconds, a decision, and an alert at the police receiver.
 
 mod browser;
+mod compound;
 mod crash;
+mod disks;
+mod kills;
 mod site;
 mod sites;
+mod storms;
 
 use std::time::Duration;
 
