@@ -117,6 +117,7 @@ impl Store {
         };
         store.check_format()?;
         let writer = Writer {
+            path: Arc::clone(&store.path),
             db,
             db_file,
             metrics: Metrics::register(registry),
@@ -367,6 +368,7 @@ impl Txn<'_> {
 }
 
 struct Writer {
+    path: Arc<Path>,
     db: sled::Db,
     db_file: File,
     metrics: Metrics,
@@ -390,14 +392,20 @@ impl Writer {
             }
             let committed = self.commit(group);
             self.metrics.writes.inc_by(answers.len() as u64);
-            let why = committed.as_ref().err().cloned();
+            if let Err(why) = &committed {
+                // Nothing is tried again: what the disk refused to confirm it may have dropped. Only a
+                // start from what is on the disk mends that. Told first, since the callers fail of it.
+                error!(error = %why, "store commit failed");
+                let path = self.path.display();
+                failed.fail(format!(
+                    "the disk of the store at {path} refuses ({why}): see to it and start again; what was \
+                     acknowledged is kept, the rest comes again"
+                ));
+            }
             for answer in answers {
                 answer(committed.clone());
             }
-            if let Some(why) = why {
-                // sled refuses everything after an input/output error; only a restart mends that.
-                error!(error = %why, "store commit failed");
-                failed.fail(format!("store: {why}"));
+            if committed.is_err() {
                 return;
             }
             if let Some(done) = closing {
@@ -424,10 +432,8 @@ impl Writer {
                 None => batch.remove(key),
             }
         }
-        self.db
-            .apply_batch(batch)
-            .map_err(|err| chain(&err).to_string())?;
-        self.db.flush().map_err(|err| chain(&err).to_string())?;
+        self.db.apply_batch(batch).map_err(|err| words(&err))?;
+        self.db.flush().map_err(|err| words(&err))?;
         self.db_file
             .sync_data()
             .map_err(|err| format!("sync db: {err}"))?;
@@ -435,6 +441,14 @@ impl Writer {
             .flush_seconds
             .observe(started.elapsed().as_secs_f64());
         Ok(())
+    }
+}
+
+/// Why sled refused, for people.
+fn words(err: &sled::Error) -> String {
+    match err {
+        sled::Error::Io(source) => source.to_string(),
+        other => chain(other).to_string(),
     }
 }
 

@@ -192,10 +192,16 @@ kinds = ["*"]
         self.dir.path().join(name)
     }
 
-    /// Starts the gateway; does not wait.
-    pub(super) fn spawn(&self, envs: &[(&str, &str)]) -> Gateway {
+    /// Starts the gateway and waits until the broker keeps swipes for it: what is published before its first
+    /// session goes to nobody.
+    pub(super) async fn gateway(&self, envs: &[(&str, &str)]) -> Gateway {
         let mut gateway = Gateway::spawn(&self.config(), &self.web, envs);
         gateway.expect("configuration problem");
+        gateway.ready().await;
+        eventually("subscribed", Duration::from_secs(20), || {
+            gateway.log().contains("mqtt subscribed")
+        })
+        .await;
         gateway
     }
 
@@ -479,6 +485,21 @@ pub(super) async fn entries(gateway: &Gateway) -> Vec<Value> {
             None => return entries,
         }
     }
+}
+
+/// Waits until a swipe from now on has a whole clip.
+pub(super) async fn new_whole_clip(gateway: &Gateway) {
+    let since = serde_json::to_value(Clock::system().now()).unwrap();
+    let is_so = |entry: &Value| {
+        entry["received_at"].as_str() > since.as_str() && entry["clip"]["state"] == "whole"
+    };
+    eventually_ok("clips are kept", Duration::from_secs(45), || async {
+        let page = gateway.get("/api/v1/entries?limit=500").await.json();
+        let entries = page["items"].as_array().unwrap();
+        let newest = entries.first().cloned();
+        entries.iter().any(is_so).then_some(()).ok_or(newest)
+    })
+    .await;
 }
 
 async fn waiting_deliveries(gateway: &Gateway) -> f64 {

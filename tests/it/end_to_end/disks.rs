@@ -6,10 +6,10 @@ use std::time::Duration;
 use stairgate::domain::id::EntryId;
 use tokio::time::{Instant, sleep_until};
 
-use super::compound::{Compound, CompoundOptions, Published, Reckoning, entries};
+use super::compound::{Compound, CompoundOptions, Published, Reckoning, new_whole_clip};
 use crate::harness::disk::{Ballast, Failing, FailingDisk, Mount, has_own_mounts};
 use crate::harness::gateway::Gateway;
-use crate::harness::wait::{eventually, eventually_ok};
+use crate::harness::wait::eventually;
 
 /// Long enough for clips to begin and end within it: 5 s of a clip, and 3 s.
 const TROUBLE: Duration = Duration::from_secs(8);
@@ -40,7 +40,7 @@ async fn in_mid_flow<T>(
 ) -> (Published, Trouble) {
     let troubled = async {
         gateway.ready().await;
-        flows(gateway).await;
+        new_whole_clip(gateway).await;
         let from = Instant::now();
         let trouble = begin();
         // Time that clips need, not a state that could be waited for.
@@ -55,51 +55,10 @@ async fn in_mid_flow<T>(
         .await;
         let to = Instant::now();
         end(trouble);
-        whole_again(gateway).await;
+        new_whole_clip(gateway).await;
         Trouble { from, to }
     };
     compound.while_swiping(troubled).await
-}
-
-/// Some clips are whole.
-async fn flows(gateway: &Gateway) {
-    eventually_ok("clips are kept", Duration::from_secs(30), || {
-        newest_clip_is_whole(gateway)
-    })
-    .await;
-}
-
-/// The newest settled clips are whole, of a swipe from now on.
-async fn whole_again(gateway: &Gateway) {
-    let now = stairgate::time::Clock::system().now();
-    eventually_ok(
-        "clips are whole again",
-        Duration::from_secs(45),
-        || async move {
-            let page = gateway.get("/api/v1/entries?limit=500").await.json();
-            let items = page["items"].as_array().unwrap().clone();
-            let since = serde_json::to_value(now).unwrap();
-            let is_so = |entry: &&serde_json::Value| {
-                entry["received_at"].as_str() > since.as_str() && entry["clip"]["state"] == "whole"
-            };
-            if items.iter().any(|entry| is_so(&entry)) {
-                Ok(())
-            } else {
-                Err(format!("{} entries on the page", items.len()))
-            }
-        },
-    )
-    .await;
-}
-
-async fn newest_clip_is_whole(gateway: &Gateway) -> Result<(), String> {
-    let entries = entries(gateway).await;
-    let is_whole = entries
-        .iter()
-        .any(|entry| entry["clip"]["state"] == "whole");
-    is_whole
-        .then_some(())
-        .ok_or_else(|| format!("{} entries", entries.len()))
 }
 
 /// Swipes in the midst of the trouble, and what became of their clips.
@@ -124,7 +83,7 @@ async fn footage_in_trouble<T>(
     begin: impl FnOnce() -> T,
     end: impl FnOnce(T),
 ) {
-    let mut gateway = compound.spawn(envs);
+    let mut gateway = compound.gateway(envs).await;
     for line in [
         "footage cannot be written",
         "footage lost, the disk is too slow or refuses",
@@ -158,13 +117,14 @@ async fn store_in_trouble<T>(
     begin: impl FnOnce() -> T,
     end: impl FnOnce(T),
 ) {
-    let mut gateway = compound.spawn(envs);
-    for line in ["store", "the store is closed", "courier", "task failed"] {
+    let mut gateway = compound.gateway(envs).await;
+    // sled's own words, ours, and those of all that cannot go on without it.
+    for line in ["sled::", "store", "task failed", "vital task ended"] {
         gateway.expect(line);
     }
     let troubled = async {
         gateway.ready().await;
-        flows(&gateway).await;
+        new_whole_clip(&gateway).await;
         let trouble = begin();
         eventually("it ends", ENDS_WITHIN, || gateway.exited().is_some()).await;
         let status = gateway.exited().unwrap();
@@ -179,7 +139,7 @@ async fn store_in_trouble<T>(
         end(trouble);
         gateway.start_again();
         gateway.ready().await;
-        whole_again(&gateway).await;
+        new_whole_clip(&gateway).await;
     };
     let (published, ()) = compound.while_swiping(troubled).await;
     compound.calm(&gateway, &published).await;
@@ -264,7 +224,7 @@ async fn failing_store(what: Failing) {
     let store = compound.path("store");
     let disk = FailingDisk::new(compound.dir.path());
     let fail = || disk.fail(what, &store);
-    store_in_trouble(compound, &disk.envs(), "os error 5", fail, |()| disk.heal()).await;
+    store_in_trouble(compound, &disk.envs(), "Input/output error", fail, |()| disk.heal()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

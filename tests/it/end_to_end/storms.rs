@@ -29,7 +29,7 @@ fn card(number: &str) -> SimSwipe {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_restarted_in_mid_flow_and_a_kill_besides_lose_and_double_nothing() {
     let compound = Compound::start(&CompoundOptions::default()).await;
-    let mut gateway = compound.spawn(&[]);
+    let mut gateway = compound.gateway(&[]).await;
     gateway.expect("mqtt session ended");
     let storm = async {
         gateway.ready().await;
@@ -82,7 +82,7 @@ async fn has_exactly(gateway: &Gateway, expected: &BTreeSet<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retained_doubled_and_replayed_swipes_make_no_entry_twice() {
     let compound = Compound::start(&CompoundOptions::default()).await;
-    let mut gateway = compound.spawn(&[]);
+    let mut gateway = compound.gateway(&[]).await;
     gateway.ready().await;
     let mut expected = BTreeSet::new();
     let [retains, doubles, replays] = &compound.doors[..3] else {
@@ -132,7 +132,7 @@ async fn a_stuck_reader_becomes_entries_and_few_alerts_in_bounded_memory() {
         ..CompoundOptions::default()
     })
     .await;
-    let mut gateway = compound.spawn(&[]);
+    let mut gateway = compound.gateway(&[]).await;
     gateway.ready().await;
     let door = &compound.doors[0];
     // What a gateway needs for any clip at all is there before it is measured.
