@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::error::StoreError;
+use super::error::{StoreError, words};
 use super::key::Key;
+use super::metrics::Metrics;
 use super::record::Record;
 use super::table::{Table, tables};
-use crate::error::chain;
 use crate::file;
 use crate::supervise::{self, Supervisor};
 use crate::telemetry::Registry;
@@ -441,38 +439,6 @@ impl Writer {
             .flush_seconds
             .observe(started.elapsed().as_secs_f64());
         Ok(())
-    }
-}
-
-/// Why sled refused, for people.
-fn words(err: &sled::Error) -> String {
-    match err {
-        sled::Error::Io(source) => source.to_string(),
-        other => chain(other).to_string(),
-    }
-}
-
-#[derive(Debug)]
-struct Metrics {
-    writes: Counter,
-    flush_seconds: Histogram,
-}
-
-impl Metrics {
-    fn register(registry: &mut Registry) -> Metrics {
-        let metrics = Metrics {
-            writes: Counter::default(),
-            // 0.1 ms to 1.6 s.
-            flush_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
-        };
-        let registry = registry.sub_registry_with_prefix("store");
-        registry.register("writes", "Writes answered", metrics.writes.clone());
-        registry.register(
-            "flush_seconds",
-            "Time to make a group of writes durable",
-            metrics.flush_seconds.clone(),
-        );
-        metrics
     }
 }
 

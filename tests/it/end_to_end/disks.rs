@@ -224,7 +224,10 @@ async fn failing_store(what: Failing) {
     let store = compound.path("store");
     let disk = FailingDisk::new(compound.dir.path());
     let fail = || disk.fail(what, &store);
-    store_in_trouble(compound, &disk.envs(), "Input/output error", fail, |()| disk.heal()).await;
+    store_in_trouble(compound, &disk.envs(), "Input/output error", fail, |()| {
+        disk.heal()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
