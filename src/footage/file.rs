@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::boxes::{self, Flaw};
 use super::kept::Placed;
 use crate::camera::VideoParams;
-use crate::domain::clip::{FootageName, Gap};
+use crate::domain::clip::{FootageName, Gap, GapReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::CameraId;
 use crate::error::Class;
@@ -78,6 +78,22 @@ impl FileError {
         match self {
             FileError::Io { .. } | FileError::Away => Class::Transient,
             FileError::Mux { source, .. } => source.class(),
+        }
+    }
+
+    /// What a gap is laid to.
+    pub(super) fn reason(&self) -> GapReason {
+        match self {
+            FileError::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                GapReason::DiskFull
+            }
+            FileError::Io { .. } | FileError::Mux { .. } => GapReason::WriteFailed,
+            FileError::Away => GapReason::DiskAway,
         }
     }
 }

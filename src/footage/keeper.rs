@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClipRequest;
-use super::boxes::Flaw;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
+use super::kept::{
+    FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, Write, flaws_of,
+};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
+use crate::camera::{Frame, Gop, GopEnd, GopSeq};
 use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
@@ -43,27 +44,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
-/// Frames of one GOP to be appended to a file as one fragment.
-#[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) file: FileId,
-    /// Is it the first of a new file?
-    pub(super) is_new: bool,
-    pub(super) seq: GopSeq,
-    pub(super) run: Arc<Run>,
-    pub(super) params: Arc<VideoParams>,
-    /// Never empty; the first is a key frame when `is_new`.
-    pub(super) frames: Vec<Placed>,
-    /// When the first frame's picture was taken.
-    pub(super) taken_at: Instant,
-    /// What is wrong with these frames, on the file's time line.
-    pub(super) flaws: Vec<Flaw>,
-    /// Does it complete its GOP?
-    pub(super) is_whole: bool,
-    /// Was the length of its last frame not known?
-    pub(super) end_is_guess: bool,
-    pub(super) base: MediaTime,
-}
 
 /// A clip whose outcome is known.
 #[derive(Clone, Debug)]
@@ -82,15 +62,6 @@ pub(super) struct Window {
     asked: Option<Instant>,
 }
 
-/// A GOP that a window needed and the disk has not taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MissedGop {
-    pub(super) from: Instant,
-    pub(super) until: Instant,
-    /// Has it left the ring, so that it never will be?
-    is_lost: bool,
-}
-
 /// The keeper of one camera.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -104,6 +75,8 @@ pub(super) struct Keeper {
     pub(super) missed: BTreeMap<GopSeq, MissedGop>,
     next_file: u64,
     blocked_until: Option<Instant>,
+    /// Why the disk refused what it last refused.
+    pub(super) refused_for: GapReason,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
@@ -124,6 +97,7 @@ impl Keeper {
             missed: BTreeMap::new(),
             next_file: 0,
             blocked_until: None,
+            refused_for: GapReason::DiskFull,
             idle_since: None,
             last_seen: None,
             looked_at: None,
@@ -217,14 +191,22 @@ impl Keeper {
         (0..round.gops.len()).find_map(|idx| self.write_of(round, idx))
     }
 
-    /// Takes in how a write went: the file's name, or that the disk refused.
-    pub(super) fn wrote(&mut self, round: &Round, write: &Write, result: Option<FootageName>) {
+    /// Takes in how a write went: the file's name, or why the disk refused.
+    pub(super) fn wrote(
+        &mut self,
+        round: &Round,
+        write: &Write,
+        result: Result<FootageName, GapReason>,
+    ) {
         if write.is_new {
             self.next_file = write.file.0 + 1;
         }
-        let Some(name) = result else {
-            self.write_failed(round, write);
-            return;
+        let name = match result {
+            Ok(name) => name,
+            Err(reason) => {
+                self.write_failed(round, write, reason);
+                return;
+            }
         };
         let kept = self.kept.entry(write.file);
         kept.or_insert_with(|| Kept::new(write, name))
@@ -255,28 +237,35 @@ impl Keeper {
             .collect()
     }
 
-    /// Takes in whether the disk confirmed all that was written to `file`.
-    pub(super) fn synced(&mut self, round: &Round, file: FileId, confirmed: bool) {
+    /// Takes in whether the disk confirmed all that was written to `file`, or why not.
+    pub(super) fn synced(&mut self, round: &Round, file: FileId, result: Result<(), GapReason>) {
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
         kept.unsynced_since = None;
-        if confirmed {
+        if let Err(reason) = result {
+            self.refused_for = reason;
+            self.sync_failed(round.now, file);
+        } else {
             let stored = self.stored.get(&kept.last_seq);
             kept.synced = Some(Synced {
                 end: kept.end,
                 last_seq: kept.last_seq,
                 n_of_last: stored.map_or(0, |(_, n)| *n),
             });
-        } else {
-            self.sync_failed(round.now, file);
         }
     }
 
     /// Takes in that `file` could not be finished; [`Keeper::closes`] gives it again. `confirmed`: all that
     /// was written to it is on the disk all the same.
-    pub(super) fn close_failed(&mut self, round: &Round, file: FileId, confirmed: bool) {
-        self.synced(round, file, confirmed);
+    pub(super) fn close_failed(
+        &mut self,
+        round: &Round,
+        file: FileId,
+        reason: GapReason,
+        confirmed: bool,
+    ) {
+        self.synced(round, file, confirmed.then_some(()).ok_or(reason));
         self.refused(round.now, file);
     }
 
@@ -482,6 +471,7 @@ impl Keeper {
                 let missed = MissedGop {
                     from,
                     until,
+                    reason: self.refused_for,
                     is_lost,
                 };
                 self.missed.insert(gop.seq, missed);
@@ -490,14 +480,16 @@ impl Keeper {
     }
 
     /// The disk took none of `write`: its file is finished, its frames are tried again in another.
-    fn write_failed(&mut self, round: &Round, write: &Write) {
+    fn write_failed(&mut self, round: &Round, write: &Write, reason: GapReason) {
         let last = write.frames.last().map(|placed| placed.frame.media);
         let until = last.and_then(|last| round.instant_of(&write.run, last));
         let missed = MissedGop {
             from: write.taken_at,
             until: until.unwrap_or(write.taken_at),
+            reason,
             is_lost: false,
         };
+        self.refused_for = reason;
         self.missed.insert(write.seq, missed);
         self.refused(round.now, write.file);
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::boxes::Flaw;
-use super::keeper::Write;
 use super::round::ticks;
 use crate::camera::{Frame, GopSeq, Run, VideoParams};
 use crate::domain::clip::{FootageName, GapReason};
@@ -30,6 +29,28 @@ pub(super) struct Placed {
     pub(super) frame: Frame,
     pub(super) at: MediaTime,
     pub(super) duration_ticks: i64,
+}
+
+/// Frames of one GOP to be appended to a file as one fragment.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) file: FileId,
+    /// Is it the first of a new file?
+    pub(super) is_new: bool,
+    pub(super) seq: GopSeq,
+    pub(super) run: Arc<Run>,
+    pub(super) params: Arc<VideoParams>,
+    /// Never empty; the first is a key frame when `is_new`.
+    pub(super) frames: Vec<Placed>,
+    /// When the first frame's picture was taken.
+    pub(super) taken_at: Instant,
+    /// What is wrong with these frames, on the file's time line.
+    pub(super) flaws: Vec<Flaw>,
+    /// Does it complete its GOP?
+    pub(super) is_whole: bool,
+    /// Was the length of its last frame not known?
+    pub(super) end_is_guess: bool,
+    pub(super) base: MediaTime,
 }
 
 /// A file as the keeper remembers it.
@@ -76,6 +97,17 @@ pub(super) struct Synced {
     pub(super) last_seq: GopSeq,
     /// Frames of the GOP `last_seq`.
     pub(super) n_of_last: usize,
+}
+
+/// A GOP that a window needed and the disk has not taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissedGop {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+    /// Why the disk has not taken it.
+    pub(super) reason: GapReason,
+    /// Has it left the ring, so that it never will be?
+    pub(super) is_lost: bool,
 }
 
 impl Kept {

@@ -16,15 +16,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{FileError, FootageFile};
-use super::keeper::{Keeper, Settled, Write};
-use super::kept::FileId;
+use super::keeper::{Keeper, Settled};
+use super::kept::{FileId, Write};
+use super::marker::{self, Mark};
 use super::metrics::Metrics;
 use super::past;
 use super::recent::Recent;
 use super::round::Round;
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
-use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName};
+use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, GapReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::{CameraId, EntryId};
 use crate::error::{Class, chain};
@@ -153,13 +154,16 @@ impl KeeperTask {
         Ok(())
     }
 
-    /// Appends to the write's file, made first when it is new; `None` when the disk refuses.
-    async fn write(&mut self, write: &Write) -> Result<Option<FootageName>, KeeperError> {
+    /// Appends to the write's file, made first when it is new; or says why the disk refuses.
+    async fn write(
+        &mut self,
+        write: &Write,
+    ) -> Result<Result<FootageName, GapReason>, KeeperError> {
         let shared = Arc::clone(&self.shared);
         let wall = shared.clock.at(write.taken_at);
         let file = self.files.remove(&write.file);
         if file.is_none() && !write.is_new {
-            return Ok(None);
+            return Ok(Err(GapReason::WriteFailed));
         }
         let (job, camera) = (write.clone(), self.feed.camera().clone());
         let result = self
@@ -187,16 +191,16 @@ impl KeeperTask {
                 self.shared.metrics.written_bytes.inc_by(bytes);
                 let name = file.name().clone();
                 self.files.insert(write.file, file);
-                Ok(Some(name))
+                Ok(Ok(name))
             }
             (file, result) => {
                 if let Some(file) = file {
                     self.files.insert(write.file, file);
                 }
-                if let Err(err) = result {
-                    self.shared.refused(&err);
-                }
-                Ok(None)
+                Ok(Err(match result {
+                    Ok(_) => GapReason::WriteFailed,
+                    Err(err) => self.shared.refused(&err),
+                }))
             }
         }
     }
@@ -206,7 +210,7 @@ impl KeeperTask {
         let mut rows = Vec::new();
         for id in self.keeper.syncs(round) {
             let Some(mut file) = self.files.remove(&id) else {
-                self.keeper.synced(round, id, false);
+                self.keeper.synced(round, id, Err(GapReason::WriteFailed));
                 continue;
             };
             let (file, result) = self
@@ -220,10 +224,8 @@ impl KeeperTask {
                     (Some(file), result)
                 })
                 .await?;
-            self.keeper.synced(round, id, result.is_ok());
-            if let Err(err) = &result {
-                self.shared.refused(err);
-            }
+            let result = result.map_err(|err| self.shared.refused(&err));
+            self.keeper.synced(round, id, result);
             if let Some(file) = file {
                 if result.is_ok() {
                     rows.push((file.name().clone(), file.record(FootageState::Open)));
@@ -249,14 +251,15 @@ impl KeeperTask {
                 .await?;
             match result {
                 Ok(record) => {
-                    self.keeper.synced(round, id, true);
+                    self.keeper.synced(round, id, Ok(()));
                     info!(file = %file.name(), bytes = record.bytes, "footage file closed");
                     rows.push((file.name().clone(), record));
                 }
                 Err(err) => {
                     // Tried again soon; what is still open at the end is finished by the next start.
-                    self.shared.refused(&err);
-                    self.keeper.close_failed(round, id, file.is_confirmed());
+                    let reason = self.shared.refused(&err);
+                    self.keeper
+                        .close_failed(round, id, reason, file.is_confirmed());
                     self.files.insert(id, file);
                 }
             }
@@ -271,7 +274,7 @@ impl KeeperTask {
         outcome: ClipOutcome,
     ) -> ClipOutcome {
         let started = shared.started.min(request.to);
-        if request.from >= started {
+        if request.from >= started || !shared.is_there.load(Ordering::Acquire) {
             return outcome;
         }
         let own = match &outcome {
@@ -321,6 +324,13 @@ impl KeeperTask {
 }
 
 impl Shared {
+    /// Does the disk show our mark just now?
+    pub(super) async fn has_mark(&self) -> bool {
+        let check = marker::check(self.options.path.clone(), self.store.clone());
+        let found = tokio::time::timeout(marker::ANSWER_MAX, check).await;
+        matches!(found, Ok(Ok(Mark::Ours)))
+    }
+
     async fn index(&self, rows: Vec<(FootageName, FootageRecord)>) -> Result<(), KeeperError> {
         if rows.is_empty() {
             return Ok(());
@@ -337,7 +347,8 @@ impl Shared {
         self.store.write(put).await.map_err(KeeperError::Index)
     }
 
-    fn refused(&self, err: &FileError) {
+    /// Counts and logs that the disk refused; returns what a gap is laid to.
+    fn refused(&self, err: &FileError) -> GapReason {
         self.metrics.write_errors.inc();
         if let Some(n_held_back) = self.warnings.pass() {
             let error = chain(err).to_string();
@@ -350,6 +361,12 @@ impl Shared {
                     );
                 }
             }
+        }
+        // An unmounted disk fails what is open with an I/O error before anyone has looked for its mark.
+        if self.is_there.load(Ordering::Acquire) {
+            err.reason()
+        } else {
+            GapReason::DiskAway
         }
     }
 
@@ -372,14 +389,21 @@ fn create(
     wall: WallTime,
     write: &Write,
 ) -> Result<FootageFile, FileError> {
-    if !shared.is_there.load(Ordering::Acquire) {
+    let is_ours = || marker::is_ours(&shared.options.path, &shared.store);
+    if !shared.is_there.load(Ordering::Acquire) || !is_ours() {
         return Err(FileError::Away);
     }
     let label = (wall, write.run.id);
     // Recent before it is there, so that nobody takes it for one that a crash left.
     let announce = |name: &FootageName| shared.recent.touch(name);
     let root = &shared.options.path;
-    FootageFile::create(root, camera, label, &write.params, announce)
+    let file = FootageFile::create(root, camera, label, &write.params, announce)?;
+    if !is_ours() {
+        // It went in between, and the file lies on what is below it.
+        file.discard();
+        return Err(FileError::Away);
+    }
+    Ok(file)
 }
 
 async fn next_tick(ticks: &mut watch::Receiver<RingTick>) -> RingTick {

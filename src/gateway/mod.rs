@@ -22,7 +22,7 @@ use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
-use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
+use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::webhook::WebhookError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{Roster, RosterError, SiteKeyError};
@@ -30,9 +30,9 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::Api;
+use crate::web::{Api, Hosts};
 
-pub use run::{Request, RunError};
+pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,7 @@ struct Events {
     doors: mpsc::Receiver<DoorEvent>,
     clips: mpsc::Receiver<ClipSettled>,
     cameras: mpsc::Receiver<CameraEvent>,
-    footage: mpsc::Receiver<FootageEvent>,
+    disk: watch::Receiver<DiskReport>,
     outbox: mpsc::Receiver<OutboxEvent>,
 }
 
@@ -165,7 +165,7 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
-        let (footage, clips, footage_events) = Footage::open(
+        let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
             store.clone(),
@@ -232,7 +232,9 @@ impl Gateway {
             accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
             shelf,
+            footage: footage.clone(),
             board,
+            hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
         };
@@ -260,7 +262,7 @@ impl Gateway {
                 doors: door_events,
                 clips,
                 cameras: camera_events,
-                footage: footage_events,
+                disk,
                 outbox: outbox_events,
             },
             listener,

@@ -5,33 +5,36 @@
 
 mod api;
 mod extract;
+mod host;
 mod listener;
 mod page;
 mod principal;
 mod problem;
+mod serve;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
 use crate::camera::Cameras;
 use crate::clip::ClipShelf;
 use crate::door::Doors;
+use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
+pub use host::Hosts;
 pub use problem::Problem;
+pub use serve::serve;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -53,27 +56,16 @@ pub struct Api {
     pub outbox: Outbox,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
+    /// Kept footage, and whether its disk is there.
+    pub footage: Footage,
     /// How every part is.
     pub board: HealthBoard,
+    /// The names it may be asked under.
+    pub hosts: Hosts,
     /// The metrics.
     pub registry: Arc<Registry>,
     /// True while swipes are taken.
     pub ready: watch::Receiver<bool>,
-}
-
-/// Answers requests on `listener` until `stop` is cancelled, then finishes those in hand.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    api: Api,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let listener = listener::Capped::new(listener);
-    axum::serve(listener, router(api))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
 }
 
 /// All routes.
@@ -103,8 +95,17 @@ pub fn router(api: Api) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), known_host))
         .layer(middleware::from_fn(within_time))
         .with_state(api)
+}
+
+/// Refuses what was not meant for us, before anything else looks at it.
+async fn known_host(State(api): State<Api>, request: Request, next: Next) -> Response {
+    match api.hosts.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Ends a request that takes too long, and sets the headers every answer has.

@@ -17,8 +17,10 @@ use std::process::Command;
 const FILE_LINES_MAX: usize = 600;
 
 /// Each foreign crate that only one module names, and that module.
-const DOORS: [(&str, &str); 13] = [
+const DOORS: [(&str, &str); 15] = [
     ("axum", "web"),
+    ("hyper", "web"),
+    ("hyper_util", "web"),
     ("clap", "cli"),
     ("ffmpeg_next", "mux"),
     ("ntex", "door"),

@@ -19,7 +19,7 @@ use stairgate::domain::clip::ClipState;
 use stairgate::domain::footage::{FootageRecord, FootageState};
 use stairgate::domain::id::{CompoundId, DoorId, EntryId};
 use stairgate::mux::packetise;
-use stairgate::sim::cameras::{SimCameras, SimCamerasOptions};
+use stairgate::sim::cameras::{CameraFault, SimCameras, SimCamerasOptions};
 use stairgate::sim::doors::{
     DoorMode, SimDoor, SimDoorOptions, SimDoors, SimDoorsOptions, SimSwipe,
 };
@@ -190,6 +190,13 @@ kinds = ["*"]
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Every camera ends its connections, so that what comes next goes to new files.
+    pub(super) fn reset_cameras(&self) {
+        for idx in 0..N_CAMERAS {
+            self.cameras.set_fault(idx, CameraFault::Reset).unwrap();
+        }
     }
 
     /// Starts the gateway and waits until the broker keeps swipes for it: what is published before its first

@@ -77,7 +77,7 @@ fn in_trouble<'a>(
 
 /// The gateway goes on without its footage disk; each clip of that time says `reason`.
 async fn footage_in_trouble<T>(
-    compound: Compound,
+    compound: &Compound,
     envs: &[(&str, &str)],
     reason: &str,
     begin: impl FnOnce() -> T,
@@ -90,11 +90,12 @@ async fn footage_in_trouble<T>(
         "little space on the footage disk",
         "footage disk is gone",
         "clip cannot be summed",
+        "camera session lost",
         "footage cannot be read",
     ] {
         gateway.expect(line);
     }
-    let (published, trouble) = in_mid_flow(&compound, &mut gateway, begin, end).await;
+    let (published, trouble) = in_mid_flow(compound, &mut gateway, begin, end).await;
     compound.calm(&gateway, &published).await;
     gateway.stop(Duration::from_secs(30)).await;
     let reckoning = compound.reckon(&published).await;
@@ -163,7 +164,7 @@ async fn a_full_footage_disk_costs_clips_that_say_so_and_nothing_else() {
     let footage = compound.path("footage");
     let _disk = Mount::memory(&footage, 64);
     let fill = move || Ballast::fill(&footage);
-    footage_in_trouble(compound, &[], "disk-full", fill, drop).await;
+    footage_in_trouble(&compound, &[], "disk-full", fill, drop).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,11 +195,18 @@ async fn a_footage_disk_taken_away_and_brought_back_costs_only_the_time_between(
     let _disk = Mount::memory(&disk, 64);
     let (from, to) = (disk.clone(), footage.clone());
     let mounted = std::cell::RefCell::new(Some(Mount::of(&disk, &footage)));
-    let take = || drop(mounted.borrow_mut().take());
+    // What lies open goes on to the disk although it is unmounted; what is begun from now on cannot.
+    let take = || {
+        drop(mounted.borrow_mut().take());
+        compound.reset_cameras();
+    };
     let bring = |()| {
         mounted.borrow_mut().replace(Mount::of(&from, &to));
     };
-    footage_in_trouble(compound, &[], "disk-", take, bring).await;
+    footage_in_trouble(&compound, &[], "disk-away", take, bring).await;
+    drop(mounted.borrow_mut().take());
+    let below = std::fs::read_dir(&footage).unwrap().count();
+    assert_eq!(below, 0, "nothing was written to the bare mount point");
 }
 
 async fn failing_footage(what: Failing) {
@@ -206,7 +214,10 @@ async fn failing_footage(what: Failing) {
     let footage = compound.path("footage");
     let disk = FailingDisk::new(compound.dir.path());
     let fail = || disk.fail(what, &footage);
-    footage_in_trouble(compound, &disk.envs(), "disk-", fail, |()| disk.heal()).await;
+    footage_in_trouble(&compound, &disk.envs(), "write-failed", fail, |()| {
+        disk.heal()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ mod disks;
 mod kills;
 mod site;
 mod sites;
+mod stop;
 mod storms;
 
 use std::time::Duration;
