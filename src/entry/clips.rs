@@ -58,6 +58,16 @@ pub(super) struct ClipOrder {
     pub(super) happened: Option<Instant>,
 }
 
+/// The sum of a clip's file.
+enum Sum {
+    /// 64 hexadecimal digits.
+    Is(String),
+    /// There is no such file, or it cannot be made.
+    None,
+    /// The footage is on a disk that is away.
+    DiskAway,
+}
+
 impl ClipDesk {
     /// A desk with nothing in hand.
     pub fn new(
@@ -183,7 +193,15 @@ impl ClipDesk {
         outcome: ClipOutcome,
     ) -> Result<(), StoreError> {
         let at = self.clock.now();
-        let sha256 = self.sum(entry, camera, &outcome, at).await?;
+        let sha256 = match self.sum(entry, camera, &outcome, at).await? {
+            Sum::Is(sha256) => Some(sha256),
+            Sum::None => None,
+            Sum::DiskAway => {
+                // It stays pending, and is settled from the files once they are there.
+                self.in_hand.lock().remove(&(entry, camera.clone()));
+                return Ok(());
+            }
+        };
         let settlement = Settlement {
             outcome,
             sha256,
@@ -207,25 +225,26 @@ impl ClipDesk {
         camera: &CameraId,
         outcome: &ClipOutcome,
         at: crate::time::WallTime,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Sum, StoreError> {
         if matches!(outcome, ClipOutcome::Missed(_)) {
-            return Ok(None);
+            return Ok(Sum::None);
         }
         let Some(entry) = self.store.get(tables::ENTRIES, &id)? else {
-            return Ok(None);
+            return Ok(Sum::None);
         };
         let of_camera = |clip: &&ClipRecord| clip.camera.as_ref() == Some(camera);
         let Some(clip) = entry.clips.iter().find(of_camera) else {
-            return Ok(None);
+            return Ok(Sum::None);
         };
         let mut clip = clip.clone();
         clip.settle(outcome.clone(), at);
         let _turn = self.summing.acquire().await;
         match self.shelf.get(&id, &clip).await {
-            Ok(exported) => Ok(Some(exported.sha256.clone())),
+            Ok(exported) => Ok(Sum::Is(exported.sha256.clone())),
+            Err(_) if !self.footage.is_there_now().await => Ok(Sum::DiskAway),
             Err(err) => {
                 warn!(entry = %id, %camera, error = %chain(&err), "clip cannot be summed");
-                Ok(None)
+                Ok(Sum::None)
             }
         }
     }

@@ -256,17 +256,17 @@ impl Keeper {
         }
     }
 
-    /// Takes in that `file` could not be finished; [`Keeper::closes`] gives it again. `confirmed`: all that
-    /// was written to it is on the disk all the same.
+    /// Takes in that `file` could not be finished, and whether all that was written to it is on the disk all
+    /// the same. [`Keeper::closes`] gives it again after a while; returns whether it will.
     pub(super) fn close_failed(
         &mut self,
         round: &Round,
         file: FileId,
-        reason: GapReason,
-        confirmed: bool,
-    ) {
-        self.synced(round, file, confirmed.then_some(()).ok_or(reason));
-        self.refused(round.now, file);
+        confirmed: Result<(), GapReason>,
+    ) -> bool {
+        self.synced(round, file, confirmed);
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| kept.close_again(round.now))
     }
 
     /// The clips whose outcome is known in this round. Called after the syncs: what is not on the disk
@@ -297,12 +297,12 @@ impl Keeper {
 
     /// The files that are finished in this round.
     pub(super) fn closes(&mut self, round: &Round) -> Vec<FileId> {
-        let finished: Vec<FileId> = self
-            .kept
-            .values()
-            .filter(|kept| kept.life != Life::Closed && self.is_finished(round, kept))
-            .map(|kept| kept.id)
-            .collect();
+        let is_due = |kept: &&Kept| {
+            let is_time = kept.close_after <= Some(round.now) && self.is_finished(round, kept);
+            kept.life != Life::Closed && (self.is_closing || is_time)
+        };
+        let due = self.kept.values().filter(is_due);
+        let finished: Vec<FileId> = due.map(|kept| kept.id).collect();
         for id in &finished {
             if let Some(kept) = self.kept.get_mut(id) {
                 kept.life = Life::Closed;
@@ -333,7 +333,7 @@ impl Keeper {
     }
 
     fn is_finished(&self, round: &Round, kept: &Kept) -> bool {
-        if self.is_closing || kept.life == Life::Broken {
+        if kept.life == Life::Broken {
             return true;
         }
         let oldest = round.gops.first().map_or(GopSeq(0), |gop| gop.seq);

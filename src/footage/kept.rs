@@ -16,6 +16,10 @@ use crate::time::MediaTime;
 
 /// Longest file, so that one can be deleted, checked and read in reasonable time.
 const FILE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How soon a file that could not be finished is tried again, and how often: for about as long as it counts
+/// as one of this process's own.
+const CLOSE_AGAIN: Duration = Duration::from_secs(5);
+const CLOSE_TRIES_MAX: u32 = 100;
 /// Longest time that one picture may stand; beyond it the camera counts as down.
 pub(super) const FRAME_TICKS_MAX: i64 = 5 * MediaTime::HZ;
 
@@ -74,6 +78,9 @@ pub(super) struct Kept {
     pub(super) last_seq: GopSeq,
     pub(super) last_is_whole: bool,
     pub(super) life: Life,
+    /// It could not be finished: when it is tried again.
+    pub(super) close_after: Option<Instant>,
+    n_close_tries: u32,
     /// What is known to be on the disk.
     pub(super) synced: Option<Synced>,
     pub(super) unsynced_since: Option<Instant>,
@@ -127,9 +134,20 @@ impl Kept {
             last_seq: write.seq,
             last_is_whole: false,
             life: Life::Open,
+            close_after: None,
+            n_close_tries: 0,
             synced: None,
             unsynced_since: None,
         }
+    }
+
+    /// It could not be finished: is it worth another try? Nothing more is appended either way.
+    pub(super) fn close_again(&mut self, now: Instant) -> bool {
+        self.n_close_tries += 1;
+        let again = self.n_close_tries < CLOSE_TRIES_MAX;
+        self.life = if again { Life::Broken } else { Life::Closed };
+        self.close_after = Some(now + CLOSE_AGAIN);
+        again
     }
 
     /// Takes in the frames of a write.
@@ -182,7 +200,12 @@ impl Kept {
             });
         }
         let until = next.min(last.plus_ticks(FRAME_TICKS_MAX));
-        self.end = until.max(last.plus_ticks(1));
+        let end = until.max(last.plus_ticks(1));
+        if let Some(damage) = self.damage_at_end() {
+            // The last picture is no better for standing longer, and neither is what follows it.
+            damage.to = end;
+        }
+        self.end = end;
         self.end_is_guess = false;
     }
 
@@ -205,6 +228,13 @@ impl Kept {
         let is_lost = |flaw: &&Flaw| flaw.reason == GapReason::PacketsLost;
         let last = self.flaws.iter().rfind(is_lost);
         last.is_some_and(|flaw| flaw.to >= self.end)
+    }
+
+    fn damage_at_end(&mut self) -> Option<&mut Flaw> {
+        let end = self.end;
+        let mut flaws = self.flaws.iter_mut();
+        let last = flaws.rfind(|flaw| flaw.reason == GapReason::PacketsLost);
+        last.filter(|flaw| flaw.to >= end)
     }
 }
 

@@ -79,6 +79,12 @@ pub(super) fn is_ours(root: &Path, store: &Store) -> bool {
     matches!((read(root), known), (Ok(Some(found)), Ok(Some(known))) if found == known)
 }
 
+/// Has the disk gone from `root`, or given place to another? Not when it cannot be asked. Blocks.
+pub(super) fn is_gone(root: &Path, store: &Store) -> bool {
+    let known = store.get(tables::FOOTAGE_MARK, &());
+    matches!((read(root), known), (Ok(found), Ok(known)) if found != known)
+}
+
 async fn remember(store: &Store, id: String) -> Result<(), MarkError> {
     let put = move |txn: &mut crate::store::Txn<'_>| txn.put(tables::FOOTAGE_MARK, &(), &id);
     store.write(put).await.map_err(MarkError::Store)
@@ -141,7 +147,7 @@ mod tests {
             check(root.clone(), store.clone()).await.unwrap(),
             Mark::Away
         );
-        assert!(!is_ours(&root, &store));
+        assert!(!is_ours(&root, &store) && is_gone(&root, &store));
         assert!(!root.exists(), "nothing is made on the bare mount point");
         write(&root, "").unwrap();
         assert_eq!(

@@ -176,13 +176,14 @@ impl KeeperTask {
                 match made {
                     Ok(mut file) => {
                         let result = file.append(wall, &job.frames, &job.flaws);
+                        let result = result.map_err(|err| shared.or_away(err));
                         if result.is_err() && job.is_new {
                             file.discard();
                             return (None, result);
                         }
                         (Some(file), result)
                     }
-                    Err(err) => (None, Err(err)),
+                    Err(err) => (None, Err(shared.or_away(err))),
                 }
             })
             .await?;
@@ -213,10 +214,11 @@ impl KeeperTask {
                 self.keeper.synced(round, id, Err(GapReason::WriteFailed));
                 continue;
             };
+            let shared = Arc::clone(&self.shared);
             let (file, result) = self
                 .shared
                 .job("footage-sync", move || {
-                    let result = file.sync();
+                    let result = file.sync().map_err(|err| shared.or_away(err));
                     if result.is_err() && file.is_unconfirmed() {
                         file.discard();
                         return (None, result);
@@ -242,10 +244,11 @@ impl KeeperTask {
             let Some(mut file) = self.files.remove(&id) else {
                 continue;
             };
+            let shared = Arc::clone(&self.shared);
             let (file, result) = self
                 .shared
                 .job("footage-close", move || {
-                    let result = file.finish();
+                    let result = file.finish().map_err(|err| shared.or_away(err));
                     (file, result)
                 })
                 .await?;
@@ -256,11 +259,16 @@ impl KeeperTask {
                     rows.push((file.name().clone(), record));
                 }
                 Err(err) => {
-                    // Tried again soon; what is still open at the end is finished by the next start.
                     let reason = self.shared.refused(&err);
-                    self.keeper
-                        .close_failed(round, id, reason, file.is_confirmed());
-                    self.files.insert(id, file);
+                    let confirmed = file.is_confirmed().then_some(()).ok_or(reason);
+                    if self.keeper.close_failed(round, id, confirmed) {
+                        self.files.insert(id, file);
+                    } else if file.is_unconfirmed() {
+                        self.shared
+                            .job("footage-discard", || file.discard())
+                            .await?;
+                    }
+                    // Else its row stays open: the return of its disk or the next start finishes it.
                 }
             }
         }
@@ -362,11 +370,15 @@ impl Shared {
                 }
             }
         }
-        // An unmounted disk fails what is open with an I/O error before anyone has looked for its mark.
-        if self.is_there.load(Ordering::Acquire) {
-            err.reason()
-        } else {
-            GapReason::DiskAway
+        err.reason()
+    }
+
+    /// The error, or that the disk is away: what is open fails in many ways when it goes. Blocks.
+    fn or_away(&self, err: FileError) -> FileError {
+        let is_gone = || marker::is_gone(&self.options.path, &self.store);
+        match err {
+            FileError::Io { .. } if is_gone() => FileError::Away,
+            FileError::Io { .. } | FileError::Mux { .. } | FileError::Away => err,
         }
     }
 

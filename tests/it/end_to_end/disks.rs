@@ -97,6 +97,11 @@ async fn footage_in_trouble<T>(
     }
     let (published, trouble) = in_mid_flow(compound, &mut gateway, begin, end).await;
     compound.calm(&gateway, &published).await;
+    let log = gateway.log();
+    let warnings = log
+        .lines()
+        .filter(|line| line.contains(" WARN ") || line.contains("ERROR"));
+    warnings.for_each(|line| println!("{line}"));
     gateway.stop(Duration::from_secs(30)).await;
     let reckoning = compound.reckon(&published).await;
     let clips = in_trouble(&published, &reckoning, trouble);
