@@ -25,6 +25,8 @@ use crate::time::Clock;
 
 /// Outcomes worked on at once; each reads its clip once to take its sum.
 const SETTLING_MAX: usize = 4;
+/// Outcomes that wait for the footage disk to come back; beyond that clips are settled anew from the files.
+const WAITING_MAX: usize = 4_096;
 /// How often pending clips are looked through for those nobody works on.
 const RECONCILE_PERIOD: Duration = Duration::from_secs(15);
 
@@ -44,6 +46,8 @@ pub struct ClipDesk {
     /// How much is kept around a swipe.
     pub length: ClipLength,
     in_hand: Arc<Mutex<HashSet<(EntryId, CameraId)>>>,
+    /// Outcomes whose footage is on a disk that is away.
+    waiting: Arc<Mutex<Vec<(EntryId, CameraId, ClipOutcome)>>>,
     /// Sums taken at once; the others wait, they are not refused.
     summing: Arc<Semaphore>,
 }
@@ -86,6 +90,7 @@ impl ClipDesk {
             clock,
             length,
             in_hand: Arc::default(),
+            waiting: Arc::default(),
             summing: Arc::new(Semaphore::new(SETTLING_MAX)),
         }
     }
@@ -114,19 +119,27 @@ impl ClipDesk {
     ) -> Result<(), StoreError> {
         let mut timer = tokio::time::interval(RECONCILE_PERIOD);
         let mut in_work = FuturesUnordered::new();
+        // One at a time, polled beside the outcomes: both take turns at the sums, so that neither may stand
+        // still while the other waits.
+        let mut rounds = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 Some(done) = in_work.next(), if !in_work.is_empty() => done?,
+                Some(done) = rounds.next(), if !rounds.is_empty() => done?,
                 outcome = settled.recv(), if in_work.len() < SETTLING_MAX => match outcome {
                     Some(outcome) => in_work.push(self.take(outcome)),
                     // The footage has closed: nothing more will come.
                     None => break,
                 },
                 () = closed.cancelled(), if !settled.is_closed() => settled.close(),
-                _ = timer.tick(), if !stop.is_cancelled() => self.reconcile().await?,
+                _ = timer.tick(), if rounds.is_empty() && !stop.is_cancelled() => {
+                    rounds.push(self.reconcile());
+                }
             }
         }
+        // What it had in hand is taken up again at the next start.
+        drop(rounds);
         while let Some(done) = in_work.next().await {
             done?;
         }
@@ -197,8 +210,7 @@ impl ClipDesk {
             Sum::Is(sha256) => Some(sha256),
             Sum::None => None,
             Sum::DiskAway => {
-                // It stays pending, and is settled from the files once they are there.
-                self.in_hand.lock().remove(&(entry, camera.clone()));
+                self.wait_for_disk(entry, camera, outcome);
                 return Ok(());
             }
         };
@@ -217,6 +229,16 @@ impl ClipDesk {
             self.outbox.wake();
         }
         Ok(())
+    }
+
+    /// Keeps an outcome until its footage can be read; the entry stays pending.
+    fn wait_for_disk(&self, entry: EntryId, camera: &CameraId, outcome: ClipOutcome) {
+        let mut waiting = self.waiting.lock();
+        if waiting.len() < WAITING_MAX {
+            waiting.push((entry, camera.clone(), outcome));
+        } else {
+            self.in_hand.lock().remove(&(entry, camera.clone()));
+        }
     }
 
     async fn sum(
@@ -252,6 +274,12 @@ impl ClipDesk {
     /// Looks through pending clips: those whose window is still open are asked for again, those
     /// whose window is over are settled from the files.
     async fn reconcile(&self) -> Result<(), StoreError> {
+        if self.footage.is_there() {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            for (entry, camera, outcome) in waiting {
+                self.record(entry, &camera, outcome).await?;
+            }
+        }
         let now = self.clock.now();
         for row in self.store.scan(tables::PENDING_CLIPS, &()) {
             let (id, ()) = row?;
