@@ -9,6 +9,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # For `make demo`: how many cameras, and the port of the console.
 CAMERAS ?= 4
 PORT ?= 8080
+# For `make torture`: how often the gateway is killed, and what the dice begin with.
+KILLS ?= 50
+SEED ?= 1
 # For `make fuzz`: seconds for each target.
 FUZZ_S ?= 60
 # What libFuzzer needs of the compiler: counters at every branch, and what is compared. Of the sanitizers, which
@@ -48,6 +51,12 @@ lint: ## formatting, house rules, clippy: the fast part of `make test`
 bench: ## measurements of the hot paths, for commit messages; nothing fails on them
 	@bash deploy/setup.sh demo
 	cargo bench --locked --benches
+
+.PHONY: torture
+torture: ## the crash and disk tests alone, with KILLS=50 kills at random (SEED=1 says when)
+	@bash deploy/setup.sh test
+	STAIRGATE_TEST_KILLS=$(KILLS) STAIRGATE_TEST_SEED=$(SEED) cargo nextest run --locked \
+	    --success-output final -E 'binary(it) & test(/^end_to_end::(kills|disks|storms|crash)::/)'
 
 .PHONY: fuzz
 fuzz: ## random bytes into every decoder, FUZZ_S=60 each, under libFuzzer; any toolchain will do

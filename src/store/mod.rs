@@ -11,6 +11,7 @@
 
 mod error;
 mod key;
+mod metrics;
 mod record;
 mod table;
 mod verify;

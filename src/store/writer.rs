@@ -7,18 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::error::StoreError;
+use super::error::{StoreError, words};
 use super::key::Key;
+use super::metrics::Metrics;
 use super::record::Record;
 use super::table::{Table, tables};
-use crate::error::chain;
+use crate::file;
 use crate::supervise::{self, Supervisor};
 use crate::telemetry::Registry;
 
@@ -93,6 +92,7 @@ impl Store {
         registry: &mut Registry,
     ) -> Result<Store, StoreError> {
         let path = options.path.clone();
+        settle_what_is_there(&path.join("db"))?;
         let db = sled::Config::new()
             .path(&path)
             .cache_capacity(CACHE_BYTES)
@@ -115,6 +115,7 @@ impl Store {
         };
         store.check_format()?;
         let writer = Writer {
+            path: Arc::clone(&store.path),
             db,
             db_file,
             metrics: Metrics::register(registry),
@@ -255,6 +256,20 @@ impl Store {
     }
 }
 
+/// What an earlier process wrote is on the disk, or not there at all: it may have ended since the disk
+/// refused it.
+fn settle_what_is_there(db_file: &Path) -> Result<(), StoreError> {
+    let settled = match File::open(db_file) {
+        Ok(file) => file::settle_on_disk(&file),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(err),
+    };
+    settled.map_err(|source| StoreError::File {
+        path: db_file.to_owned(),
+        source,
+    })
+}
+
 impl Txn<'_> {
     /// The record at `key`, as this write sees it.
     ///
@@ -351,6 +366,7 @@ impl Txn<'_> {
 }
 
 struct Writer {
+    path: Arc<Path>,
     db: sled::Db,
     db_file: File,
     metrics: Metrics,
@@ -374,14 +390,20 @@ impl Writer {
             }
             let committed = self.commit(group);
             self.metrics.writes.inc_by(answers.len() as u64);
-            let why = committed.as_ref().err().cloned();
+            if let Err(why) = &committed {
+                // Nothing is tried again: what the disk refused to confirm it may have dropped. Only a
+                // start from what is on the disk mends that. Told first, since the callers fail of it.
+                error!(error = %why, "store commit failed");
+                let path = self.path.display();
+                failed.fail(format!(
+                    "the disk of the store at {path} refuses ({why}): see to it and start again; what was \
+                     acknowledged is kept, the rest comes again"
+                ));
+            }
             for answer in answers {
                 answer(committed.clone());
             }
-            if let Some(why) = why {
-                // sled refuses everything after an input/output error; only a restart mends that.
-                error!(error = %why, "store commit failed");
-                failed.fail(format!("store: {why}"));
+            if committed.is_err() {
                 return;
             }
             if let Some(done) = closing {
@@ -408,10 +430,8 @@ impl Writer {
                 None => batch.remove(key),
             }
         }
-        self.db
-            .apply_batch(batch)
-            .map_err(|err| chain(&err).to_string())?;
-        self.db.flush().map_err(|err| chain(&err).to_string())?;
+        self.db.apply_batch(batch).map_err(|err| words(&err))?;
+        self.db.flush().map_err(|err| words(&err))?;
         self.db_file
             .sync_data()
             .map_err(|err| format!("sync db: {err}"))?;
@@ -419,30 +439,6 @@ impl Writer {
             .flush_seconds
             .observe(started.elapsed().as_secs_f64());
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Metrics {
-    writes: Counter,
-    flush_seconds: Histogram,
-}
-
-impl Metrics {
-    fn register(registry: &mut Registry) -> Metrics {
-        let metrics = Metrics {
-            writes: Counter::default(),
-            // 0.1 ms to 1.6 s.
-            flush_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
-        };
-        let registry = registry.sub_registry_with_prefix("store");
-        registry.register("writes", "Writes answered", metrics.writes.clone());
-        registry.register(
-            "flush_seconds",
-            "Time to make a group of writes durable",
-            metrics.flush_seconds.clone(),
-        );
-        metrics
     }
 }
 
