@@ -5,6 +5,7 @@
 pub mod access;
 pub mod alert;
 pub mod card;
+pub mod case;
 pub mod clip;
 pub mod dwelling;
 pub mod entry;
@@ -12,5 +13,6 @@ pub mod footage;
 pub mod id;
 pub mod limit;
 pub mod place;
+pub mod role;
 pub mod secret;
 pub mod swipe;
