@@ -87,6 +87,7 @@ fn webhook(section: &mut Section<'_>, id: Option<LinkageId>) -> Option<Linkage> 
     let ca_file = existing_file(section, "ca_file");
     let kinds = kinds(section);
     let include = include(section);
+    let case_changes = section.flag("case_changes", false);
     let timeout_s = section.number("timeout_s", 1..=60, TOTAL_TIMEOUT.as_secs());
     let total_timeout = Duration::from_secs(timeout_s);
     Some(Linkage {
@@ -100,6 +101,7 @@ fn webhook(section: &mut Section<'_>, id: Option<LinkageId>) -> Option<Linkage> 
         },
         kinds,
         include,
+        case_changes,
     })
 }
 

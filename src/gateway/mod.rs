@@ -18,6 +18,7 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
+use crate::case::Cases;
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
@@ -97,6 +98,7 @@ struct Parts {
     cameras: Cameras,
     footage: Footage,
     outbox: Outbox,
+    cases: Cases,
     pipeline: Pipeline,
     desk: ClipDesk,
     conditions: Conditions,
@@ -165,6 +167,8 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
+        outbox.set_case_rules(config.case.rules.clone());
+        let cases = Cases::new(store.clone(), clock.clone(), outbox.clone(), &mut registry);
         let (footage, clips, footage_events) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -231,6 +235,7 @@ impl Gateway {
             doors: doors.clone(),
             accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
+            cases: cases.clone(),
             shelf,
             board,
             registry: Arc::new(registry),
@@ -251,6 +256,7 @@ impl Gateway {
                 cameras,
                 footage,
                 outbox,
+                cases,
                 pipeline,
                 desk,
                 conditions,
