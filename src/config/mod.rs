@@ -144,6 +144,8 @@ pub struct WebRules {
     pub listen: SocketAddr,
     /// Under which receivers of alerts reach the API, for links to clips; `None`: no links.
     pub public_url: Option<Url>,
+    /// Accounts and their tokens, written by `stairgate user`.
+    pub accounts_file: PathBuf,
 }
 
 /// How long deliveries are tried, and when alerts are counted together.
@@ -299,7 +301,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     clock.finish();
     let roster_file = site::roster(top);
     let (limit, at_door) = site::limit(top);
-    let web = site::web(top);
+    let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
     let cameras = devices::cameras(top, &stairwells);

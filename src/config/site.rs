@@ -276,7 +276,7 @@ pub(super) fn limit(top: &mut Section<'_>) -> (LimitPolicy, AtDoor) {
     (policy, at_door)
 }
 
-pub(super) fn web(top: &mut Section<'_>) -> WebRules {
+pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {
     const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
     let mut section = top.section("web");
     let listen = listen_address(&mut section, DEFAULT);
@@ -296,8 +296,16 @@ pub(super) fn web(top: &mut Section<'_>) -> WebRules {
     let public_url = section
         .text("public_url")
         .and_then(|text| read_url(&section, &text, &PUBLIC));
+    let accounts_file = section.path("accounts_file").map_or_else(
+        || store.path.with_file_name("accounts.json"),
+        |file| file.value,
+    );
     section.finish();
-    WebRules { listen, public_url }
+    WebRules {
+        listen,
+        public_url,
+        accounts_file,
+    }
 }
 
 /// `listen`: an address with a port; port 0 takes a free one.

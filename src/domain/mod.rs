@@ -12,5 +12,6 @@ pub mod footage;
 pub mod id;
 pub mod limit;
 pub mod place;
+pub mod role;
 pub mod secret;
 pub mod swipe;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
@@ -228,6 +229,7 @@ impl Gateway {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
+            accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
             shelf,
             board,
