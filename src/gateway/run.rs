@@ -242,7 +242,7 @@ async fn reload_linkages(
     parts: &Parts,
     config: &Config,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let linkages = options::linkages(config, &parts.clock)?;
+    let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
     parts
         .outbox
         .reload(linkages, options::site_facts(config))

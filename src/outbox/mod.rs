@@ -12,6 +12,7 @@ mod aggregate;
 mod attempt;
 mod courier;
 mod delivery;
+mod feed;
 mod link;
 mod listing;
 mod metrics;
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info_span, warn};
 
 pub use aggregate::FloodOptions;
+pub use feed::{FEED_PAGE_MAX, FeedBounds, FeedPage, FeedRecord};
 pub use listing::{
     DeliveryCursor, DeliveryCursorError, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryPage,
     PAGE_MAX,
