@@ -5,6 +5,7 @@
 pub mod access;
 pub mod alert;
 pub mod card;
+pub mod case;
 pub mod clip;
 pub mod dwelling;
 pub mod entry;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::commit::remove_entry;
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, EntryId, LinkageId};
-use crate::outbox::LINKAGES_MAX;
+use crate::outbox::{self, LINKAGES_MAX};
 use crate::store::{Store, StoreError, Table, Txn, tables};
 use crate::time::WallTime;
 
@@ -59,29 +59,37 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
     }
 }
 
-/// Removes alerts raised before `limit` with their deliveries, but none that is still under way, none
-/// that stands, and none whose entry is kept.
+/// Removes alerts raised before `limit` with their deliveries and their case, but none that is still
+/// under way, none that stands, none whose case is open, and none whose entry is kept. Those that stay
+/// are passed over, so that they do not keep the others from their end.
 async fn remove_old_alerts(store: &Store, limit: WallTime) -> Result<(), StoreError> {
     let standing: BTreeSet<AlertId> = store
         .scan(tables::CONDITIONS, &())
         .map(|row| row.map(|(_, alert)| alert))
         .collect::<Result<_, _>>()?;
-    let mut old = Vec::new();
-    for row in store.scan(tables::ALERTS_BY_TIME, &()) {
-        let (key, ()) = row?;
-        if key.0 >= limit || old.len() == BATCH_MAX {
-            break;
+    let mut from: Option<(WallTime, AlertId)> = None;
+    loop {
+        let mut old = Vec::new();
+        let until = (limit, AlertId::from_bytes([0; 16]));
+        let rows = store.range(tables::ALERTS_BY_TIME, &(), from.as_ref(), Some(&until));
+        for row in rows.take(BATCH_MAX) {
+            old.push(row?.0);
         }
-        if !standing.contains(&key.1) {
-            old.push(key);
+        let is_last = old.len() < BATCH_MAX;
+        from = old.last().map(|(at, id)| (*at, id.next()));
+        old.retain(|key| !standing.contains(&key.1));
+        if !old.is_empty() {
+            store
+                .write(move |txn| {
+                    old.iter()
+                        .try_for_each(|key| remove_alert(txn, key.0, key.1))
+                })
+                .await?;
+        }
+        if is_last {
+            return Ok(());
         }
     }
-    store
-        .write(move |txn| {
-            old.iter()
-                .try_for_each(|key| remove_alert(txn, key.0, key.1))
-        })
-        .await
 }
 
 fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(), StoreError> {
@@ -95,9 +103,12 @@ fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(
         Some(entry) => txn.contains(tables::ENTRIES, &entry)?,
         None => false,
     };
-    if entry_kept || deliveries.iter().any(under_way) {
+    let case = txn.get(tables::CASES, &id)?;
+    let open = case.is_some_and(|case| case.state.is_open());
+    if entry_kept || open || deliveries.iter().any(under_way) {
         return Ok(());
     }
+    outbox::remove_case(txn, id)?;
     for (key, delivery) in deliveries {
         txn.delete(tables::DELIVERIES, &key);
         txn.delete(tables::DEAD_LETTERS, &(key.1, delivery.raised_at, id));

@@ -4,8 +4,6 @@
 //! a later one tells it. So a reader that goes on after the number of the last step it has worked off
 //! misses nothing and gets no revision twice. Not here: how readers are reached (`feed`, `web`).
 
-use tokio::sync::watch;
-
 use super::Outbox;
 use super::raise;
 use crate::domain::alert::Alert;
@@ -71,11 +69,6 @@ impl Outbox {
     /// [`StoreError`] when it cannot be read.
     pub fn feed_after(&self, after: u64) -> Result<FeedPage, StoreError> {
         read(&self.0.base.store, after)
-    }
-
-    /// Rings when something was raised or revised; may ring without reason.
-    pub fn feed_changes(&self) -> watch::Receiver<()> {
-        self.0.wake.subscribe()
     }
 
     /// `alert` as a receiver outside gets it. Reads the disk.

@@ -14,6 +14,7 @@ mod key;
 mod record;
 mod table;
 mod verify;
+mod verify_cases;
 mod writer;
 
 pub use error::StoreError;

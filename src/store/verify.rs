@@ -32,14 +32,15 @@ pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     entry_rows(store, &mut findings)?;
     alerts(store, &mut findings)?;
     deliveries(store, &mut findings)?;
+    super::verify_cases::verify(store, &mut findings)?;
     footage(store, &mut findings)?;
     Ok(findings.0)
 }
 
-struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub(super) fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds && self.0.len() < FINDINGS_MAX {
             self.0.push(Finding(what()));
         }
