@@ -10,11 +10,13 @@ set -euo pipefail
 readonly profile="${1:-test}"
 readonly nextest_version="0.9.143"
 
-# FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring.
+# FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring; protoc
+# reads proto/.
 packages=(
     gcc libc6-dev make pkg-config
     clang libclang-dev
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+    protobuf-compiler
     tzdata
 )
 case "$profile" in

@@ -7,6 +7,7 @@
 
 mod cases;
 mod devices;
+mod grpc;
 mod linkages;
 mod mqtt;
 mod options;
@@ -38,11 +39,13 @@ use crate::domain::alert::AlertKind;
 use crate::domain::case::CaseRules;
 use crate::domain::clip::ClipLength;
 use crate::domain::dwelling::LimitPolicy;
-use crate::domain::id::CompoundId;
+use crate::domain::id::{CompoundId, LinkageId};
 use crate::domain::place::{Door, Stairwell};
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
 use crate::linkage::envelope::Include;
+use crate::linkage::grpc::GrpcOptions;
+use crate::linkage::mqtt::MqttLinkageOptions;
 use crate::linkage::webhook::WebhookOptions;
 use crate::outbox::FloodOptions;
 use crate::telemetry::LogOptions;
@@ -83,6 +86,8 @@ pub struct Config {
     pub at_door: AtDoor,
     /// `[web]`.
     pub web: WebRules,
+    /// `[grpc]`; `None`: no feed is served.
+    pub grpc: Option<FeedRules>,
     /// `[outbox]`.
     pub outbox: OutboxRules,
     /// `[case]`.
@@ -202,14 +207,47 @@ pub enum DecisionMode {
 /// A receiver of alerts outside.
 #[derive(Clone, Debug)]
 pub struct Linkage {
-    /// How to reach it, and the secret shared with it.
-    pub webhook: WebhookOptions,
+    /// Its id; each id once.
+    pub id: LinkageId,
+    /// How to reach it, and the secrets shared with it.
+    pub receiver: Receiver,
     /// The kinds it gets.
     pub kinds: BTreeSet<AlertKind>,
     /// What it gets beside the facts of every message.
     pub include: Include,
     /// Is it told of each move of an alert's case?
     pub case_changes: bool,
+}
+
+/// How to reach a receiver of alerts, by its kind.
+#[derive(Clone, Debug)]
+pub enum Receiver {
+    /// `webhook`.
+    Webhook(WebhookOptions),
+    /// `grpc`.
+    Grpc(GrpcOptions),
+    /// `mqtt`.
+    Mqtt(MqttLinkageOptions),
+}
+
+/// The gRPC interface for programs of duty rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRules {
+    /// Beyond loopback only with TLS; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Certificate and key; `None`: unencrypted, on loopback.
+    pub tls: Option<FeedTls>,
+}
+
+/// The files of [`FeedRules::tls`], all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedTls {
+    /// Our certificate, followed by those between it and the authority.
+    pub cert_file: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
+    /// Authorities that must vouch for each program's certificate; `None`: programs need none.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// Reads and checks the configuration at `file`. Relative paths in it start at its folder.
@@ -322,8 +360,14 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     let case = cases::read(top, &store, &stairwells);
     let cameras = devices::cameras(top, &stairwells);
     let doors = devices::doors(top, &stairwells, &cameras);
-    let linkages = linkages::read(top);
-    let mqtt = mqtt::read(top, compound.as_ref().map(|compound| &compound.id), &doors);
+    let grpc = grpc::read(top);
+    let compound_id = compound.as_ref().map(|compound| &compound.id);
+    let mqtt = mqtt::read(top, compound_id, &doors);
+    let site = linkages::Site {
+        compound: compound_id,
+        topic_prefix: &mqtt.topic_prefix,
+    };
+    let linkages = linkages::read(top, &site);
     Some(Config {
         file: file.to_owned(),
         warnings: Vec::new(),
@@ -338,6 +382,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         limit,
         at_door,
         web,
+        grpc,
         outbox,
         case,
         stairwells: stairwells.into_values().collect(),

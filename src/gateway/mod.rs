@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
 use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
-use crate::linkage::webhook::WebhookError;
+use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{Roster, RosterError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -55,7 +55,7 @@ pub enum BuildError {
     Doors(#[source] DoorError),
     /// A linkage cannot be set up.
     #[error("set up the linkages")]
-    Linkage(#[source] WebhookError),
+    Linkage(#[source] SetupError),
     /// The HTTP address is taken or not ours.
     #[error("listen on {addr} for HTTP (is the port taken?)")]
     Listen {
@@ -103,6 +103,7 @@ struct Parts {
     desk: ClipDesk,
     conditions: Conditions,
     clock: Clock,
+    supervisor: Supervisor,
 }
 
 /// The streams of events that the gateway joins.
@@ -149,7 +150,8 @@ impl Gateway {
         let roster = Roster::load(options::roster(&config, hasher), clock.clone())
             .map_err(BuildError::Roster)?;
         let roster = Arc::new(roster);
-        let linkages = options::linkages(&config, &clock).map_err(BuildError::Linkage)?;
+        let linkages =
+            options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
             store: store.clone(),
             clock: clock.clone(),
@@ -248,7 +250,7 @@ impl Gateway {
         info!(http = %http, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
         Ok(Gateway {
             addresses,
-            supervisor,
+            supervisor: supervisor.clone(),
             parts: Parts {
                 store,
                 roster,
@@ -261,6 +263,7 @@ impl Gateway {
                 desk,
                 conditions,
                 clock,
+                supervisor,
             },
             events: Events {
                 doors: door_events,

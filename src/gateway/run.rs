@@ -243,7 +243,7 @@ async fn reload_linkages(
     parts: &Parts,
     config: &Config,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let linkages = options::linkages(config, &parts.clock)?;
+    let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
     parts.outbox.set_case_rules(config.case.rules.clone());
     parts
         .outbox

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::feed;
 use super::raise::{self, LINKAGES_MAX};
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, LinkageId};
@@ -310,10 +311,14 @@ pub(super) async fn prune(
     for chunk in old.steps.chunks(CHUNK) {
         let chunk = chunk.to_vec();
         let work = move |txn: &mut Txn<'_>| {
-            chunk
-                .iter()
-                .for_each(|step| txn.delete(tables::ALERT_FEED, step));
-            Ok(())
+            for step in &chunk {
+                txn.delete(tables::ALERT_FEED, step);
+            }
+            // Found in order, so the last of them is the highest.
+            match chunk.last() {
+                Some(step) => feed::note_pruned(txn, *step),
+                None => Ok(()),
+            }
         };
         store.write(work).await?;
     }

@@ -13,6 +13,7 @@ mod attempt;
 mod cases;
 mod courier;
 mod delivery;
+mod feed;
 mod link;
 mod listing;
 mod metrics;
@@ -31,6 +32,7 @@ use tracing::{error, info_span, warn};
 
 pub use aggregate::FloodOptions;
 pub use cases::{move_case, remove_case};
+pub use feed::{FEED_PAGE_MAX, FeedBounds, FeedPage, FeedRecord};
 pub use listing::{
     DeliveryCursor, DeliveryCursorError, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryPage,
     PAGE_MAX,
