@@ -18,7 +18,7 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
-use crate::case::Cases;
+use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
@@ -170,7 +170,14 @@ impl Gateway {
         )
         .map_err(BuildError::Store)?;
         outbox.set_case_rules(config.case.rules.clone());
-        let cases = Cases::new(store.clone(), clock.clone(), outbox.clone(), &mut registry);
+        let cases_base = CasesBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            pictures: config.case.pictures.clone(),
+            zone: config.compound.time_zone.clone(),
+        };
+        let cases = Cases::new(cases_base, &mut registry);
         let (footage, clips, footage_events) = Footage::open(
             options::footage(&config),
             clock.clone(),

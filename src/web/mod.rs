@@ -27,6 +27,7 @@ use crate::account::Accounts;
 use crate::camera::Cameras;
 use crate::case::Cases;
 use crate::clip::ClipShelf;
+use crate::domain::case::StepKind;
 use crate::door::Doors;
 use crate::outbox::Outbox;
 use crate::store::Store;
@@ -89,11 +90,30 @@ pub fn router(api: Api) -> Router {
         .route("/entries/{id}/manifest.json", get(api::clips::manifest))
         .route("/alerts", get(api::alerts::list))
         .route("/alerts/{id}", get(api::alerts::one))
+        .route(
+            "/alerts/{id}/acknowledge",
+            api::cases::step(StepKind::Acknowledge),
+        )
+        .route(
+            "/alerts/{id}/dispatch",
+            api::cases::step(StepKind::Dispatch),
+        )
+        .route("/alerts/{id}/accept", api::cases::step(StepKind::Accept))
+        .route("/alerts/{id}/resolve", api::cases::step(StepKind::Resolve))
+        .route("/alerts/{id}/verify", api::cases::step(StepKind::Verify))
+        .route("/alerts/{id}/close", api::cases::step(StepKind::Close))
+        .route("/alerts/{id}/reopen", api::cases::step(StepKind::Reopen))
+        .route("/alerts/{id}/cancel", api::cases::step(StepKind::Cancel))
+        .route("/alerts/{id}/pictures", api::pictures::add())
+        .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
         .route("/openapi.json", get(api::openapi::document));
     Router::new()
         .nest("/api/v1", v1)
