@@ -230,6 +230,23 @@ fn a_disk_that_recovers_in_time_costs_no_frame() {
 }
 
 #[test]
+fn a_disk_that_is_away_is_called_so() {
+    let mut source = Source::new(start());
+    source.gops(50, 50);
+    source.ask(1, s(30), PRE_ROLL, CLIP);
+    for (from, until) in [(32, 48), (0, 1_000)] {
+        let mut bench = Bench::new(source.start);
+        bench.full = Some((source.start + s(from), source.start + s(until)));
+        bench.full_for = GapReason::DiskAway;
+        bench.run(&source.clone().events());
+        match bench.outcome(1) {
+            ClipOutcome::Partial { gaps, .. } => assert_eq!(gaps[0].reason, GapReason::DiskAway),
+            outcome => assert_eq!(*outcome, ClipOutcome::Missed(MissedReason::DiskAway)),
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_is_full_throughout_is_missed_as_such() {
     let mut source = Source::new(start());
     source.gops(50, 50);
@@ -265,10 +282,10 @@ fn frames_that_the_disk_never_confirmed_do_not_count() {
     let round = bench.keeper.begin(now, bench.ring.gops_after(None).gops);
     while let Some(write) = bench.keeper.next_write(&round) {
         let name = bench.append(&write);
-        bench.keeper.wrote(&round, &write, Some(name));
+        bench.keeper.wrote(&round, &write, Ok(name));
     }
     for file in bench.keeper.syncs(&round) {
-        bench.keeper.synced(&round, file, false);
+        bench.keeper.synced(&round, file, Err(GapReason::DiskFull));
     }
     bench.keeper.close();
     let settled = bench.keeper.settle(&round);

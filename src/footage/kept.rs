@@ -78,6 +78,17 @@ pub(super) struct Synced {
     pub(super) n_of_last: usize,
 }
 
+/// A GOP that a window needed and the disk has not taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissedGop {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+    /// Why the disk has not taken it.
+    pub(super) reason: GapReason,
+    /// Has it left the ring, so that it never will be?
+    pub(super) is_lost: bool,
+}
+
 impl Kept {
     /// A file that its first write is about to fill.
     pub(super) fn new(write: &Write, name: FootageName) -> Kept {

@@ -105,6 +105,7 @@ pub(super) fn join(
             to: window.to,
             reason: match why {
                 MissedReason::DiskFull => GapReason::DiskFull,
+                MissedReason::DiskAway => GapReason::DiskAway,
                 MissedReason::CameraDown
                 | MissedReason::NoFootage
                 | MissedReason::NoCamera

@@ -23,7 +23,7 @@ use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
-use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
+use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{Roster, RosterError, SiteKeyError};
@@ -31,9 +31,9 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::Api;
+use crate::web::{Api, Hosts, LiveFeed};
 
-pub use run::{Request, RunError};
+pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,7 @@ struct Events {
     doors: mpsc::Receiver<DoorEvent>,
     clips: mpsc::Receiver<ClipSettled>,
     cameras: mpsc::Receiver<CameraEvent>,
-    footage: mpsc::Receiver<FootageEvent>,
+    disk: watch::Receiver<DiskReport>,
     outbox: mpsc::Receiver<OutboxEvent>,
 }
 
@@ -178,7 +178,7 @@ impl Gateway {
             zone: config.compound.time_zone.clone(),
         };
         let cases = Cases::new(cases_base, &mut registry);
-        let (footage, clips, footage_events) = Footage::open(
+        let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
             store.clone(),
@@ -244,9 +244,12 @@ impl Gateway {
             doors: doors.clone(),
             accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
+            live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             shelf,
+            footage: footage.clone(),
             board,
+            hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
         };
@@ -276,7 +279,7 @@ impl Gateway {
                 doors: door_events,
                 clips,
                 cameras: camera_events,
-                footage: footage_events,
+                disk,
                 outbox: outbox_events,
             },
             listener,

@@ -48,6 +48,12 @@ impl Problem {
         self
     }
 
+    /// The HTTP status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
     /// 404: there is no such thing.
     pub fn not_found(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "not-found", detail)

@@ -15,7 +15,7 @@ use stairgate::domain::footage::FootageState;
 use stairgate::domain::id::{AlertId, CameraId, DoorId, EntryId, LinkageId};
 use stairgate::domain::place::Place;
 use stairgate::domain::swipe::{ControllerResult, Direction, Method, SwipeKey};
-use stairgate::footage::{FootageEvent, FreeSpaceFloor, RequestError};
+use stairgate::footage::{FreeSpaceFloor, RequestError};
 use stairgate::store::tables;
 use stairgate::telemetry::State;
 use stairgate::time::WallTime;
@@ -67,7 +67,7 @@ async fn a_clip_is_exactly_its_window_and_its_file_plays() {
         assert_eq!(shown_numbers(&out), (120..870).collect::<Vec<u32>>());
 
         // The same window again, from the files alone.
-        let past = site.footage.settle_past(&camera(), window).await;
+        let past = site.footage.settle_past(&camera(), window).await.unwrap();
         let past = whole(&past);
         assert_eq!((past[0].from, past[0].to), (spans[0].from, spans[0].to));
 
@@ -240,18 +240,20 @@ async fn without_its_disk_nothing_is_written_or_forgotten_and_it_comes_back() {
     let health = site.board.snapshot()["footage"].clone();
     assert_eq!(health.state, State::Failed);
     assert!(health.reason.contains("mounted"), "{}", health.reason);
-    assert_eq!(site.event().await, FootageEvent::DiskGone);
+    site.disk_is(|report| report.is_away).await;
     site.frames("video/numbered-h264-small.mp4", 0, 400);
     site.footage.request(site.request(2, 20, 280)).unwrap();
     let settled = site.settled().await;
-    let expected = ClipOutcome::Missed(MissedReason::DiskFull);
+    let expected = ClipOutcome::Missed(MissedReason::DiskAway);
     assert_eq!(settled.outcome, expected);
+    let window = site.request(1, 20, 280).window;
+    assert_eq!(site.footage.settle_past(&camera(), window).await, None);
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     assert_eq!(site.rows().len(), 1);
 
     fs::remove_dir(&root).unwrap();
     fs::rename(&away, &root).unwrap();
-    assert_eq!(site.event().await, FootageEvent::DiskBack);
+    site.disk_is(|report| !report.is_away).await;
     site.footage.request(site.request(3, 20, 280)).unwrap();
     let settled = site.settled().await;
     assert_ne!(whole(&settled.outcome)[0].file, name);
@@ -347,16 +349,9 @@ async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
     assert!((0..3).all(&there), "footage just written is never deleted");
 
     let mut site = Site::open(folder, FreeSpaceFloor::Bytes(u64::MAX / 4)).await;
-    let mut seen = Vec::new();
-    while !matches!(seen.last(), Some(FootageEvent::EarlyDeletion { .. })) {
-        seen.push(site.event().await);
-    }
-    assert!(matches!(seen[0], FootageEvent::DiskLow { .. }), "{seen:?}");
-    let early = seen.last().unwrap();
-    assert!(matches!(
-        early,
-        FootageEvent::EarlyDeletion { n_files: 2, .. }
-    ));
+    let report = site.disk_is(|report| report.n_early_files > 0).await;
+    assert_eq!((report.is_low, report.n_early_files), (Some(true), 2));
+    assert!(report.early_bytes > 0);
     assert_eq!([there(0), there(1), there(2)], [true, false, false]);
     assert_eq!(site.rows().len(), 1);
     let clip_of = |n| {

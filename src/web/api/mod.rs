@@ -11,3 +11,4 @@ pub(super) mod openapi;
 pub(super) mod pictures;
 pub(super) mod service;
 pub(super) mod statistics;
+pub(super) mod stream;

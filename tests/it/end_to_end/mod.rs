@@ -5,6 +5,7 @@ mod browser;
 mod crash;
 mod site;
 mod sites;
+mod stop;
 
 use std::time::Duration;
 
