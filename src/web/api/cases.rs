@@ -152,8 +152,8 @@ pub(crate) fn alert_id(id: &str) -> Result<AlertId, Problem> {
 }
 
 fn read_step(kind: StepKind, body: &[u8]) -> Result<Step, Problem> {
-    let body: StepBody = if body.is_empty() {
-        StepBody::default()
+    let body: Option<StepBody> = if body.is_empty() {
+        None
     } else {
         serde_json::from_slice(body).map_err(|err| {
             Problem::bad_request(format!(
@@ -161,6 +161,7 @@ fn read_step(kind: StepKind, body: &[u8]) -> Result<Step, Problem> {
             ))
         })?
     };
+    let body = body.unwrap_or_default();
     let bad = |what: &str, err| Problem::bad_request(format!("{what} {err}"));
     let note = body.note.as_deref().map(Note::new).transpose();
     let note = note.map_err(|err| bad("note", err))?;

@@ -205,3 +205,7 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
