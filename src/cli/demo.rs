@@ -161,6 +161,7 @@ async fn neighbours(site: &DemoSite, folder: &Path, clock: &Clock) -> Result<Nei
     std::fs::write(folder.join("police.secret"), secret.reveal())?;
     let options = SimPoliceOptions {
         listen: ANY_PORT,
+        grpc_listen: None,
         secret,
     };
     let police = SimPolice::start(options, clock.clone(), &supervisor).await?;
