@@ -82,6 +82,7 @@ fn linkage(section: &mut Section<'_>, id: Option<LinkageId>, site: &Site<'_>) ->
     let kind = kind(section);
     let kinds = kinds(section);
     let include = include(section);
+    let case_changes = section.flag("case_changes", false);
     let timeout_s = section.number("timeout_s", 1..=60, TOTAL_TIMEOUT.as_secs());
     let waits = Waits {
         total: Duration::from_secs(timeout_s),
@@ -96,6 +97,7 @@ fn linkage(section: &mut Section<'_>, id: Option<LinkageId>, site: &Site<'_>) ->
         receiver: receiver?,
         kinds,
         include,
+        case_changes,
     })
 }
 

@@ -5,6 +5,7 @@
 //! `deploy/gateway.toml` is the reference of every key with its default and unit, and a test holds
 //! it to what is read here.
 
+mod cases;
 mod devices;
 mod grpc;
 mod linkages;
@@ -35,6 +36,7 @@ pub use crate::footage::FreeSpaceFloor;
 
 use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
+use crate::domain::case::CaseRules;
 use crate::domain::clip::ClipLength;
 use crate::domain::dwelling::LimitPolicy;
 use crate::domain::id::{CompoundId, LinkageId};
@@ -89,6 +91,8 @@ pub struct Config {
     pub grpc: Option<FeedRules>,
     /// `[outbox]`.
     pub outbox: OutboxRules,
+    /// `[case]`.
+    pub case: CaseConfig,
     /// `[[stairwell]]`, by id; each id once.
     pub stairwells: Vec<Stairwell>,
     /// `[[camera]]`, in the file's order; each id once.
@@ -163,6 +167,15 @@ pub struct OutboxRules {
     pub flood: FloodOptions,
 }
 
+/// What cases are held to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseConfig {
+    /// The folder of the pictures that people add.
+    pub pictures: PathBuf,
+    /// Deadlines, and who is answerable where.
+    pub rules: CaseRules,
+}
+
 /// A user name with its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -203,6 +216,8 @@ pub struct Linkage {
     pub kinds: BTreeSet<AlertKind>,
     /// What it gets beside the facts of every message.
     pub include: Include,
+    /// Is it told of each move of an alert's case?
+    pub case_changes: bool,
 }
 
 /// How to reach a receiver of alerts, by its kind.
@@ -334,6 +349,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
+    let case = cases::read(top, &store, &stairwells);
     let cameras = devices::cameras(top, &stairwells);
     let doors = devices::doors(top, &stairwells, &cameras);
     let grpc = grpc::read(top);
@@ -360,6 +376,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         web,
         grpc,
         outbox,
+        case,
         stairwells: stairwells.into_values().collect(),
         cameras: cameras
             .into_iter()

@@ -18,6 +18,7 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
+use crate::case::Cases;
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
@@ -106,6 +107,7 @@ struct Parts {
     cameras: Cameras,
     footage: Footage,
     outbox: Outbox,
+    cases: Cases,
     pipeline: Pipeline,
     desk: ClipDesk,
     conditions: Conditions,
@@ -172,6 +174,8 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
+        outbox.set_case_rules(config.case.rules.clone());
+        let cases = Cases::new(store.clone(), clock.clone(), outbox.clone(), &mut registry);
         let (footage, clips, footage_events) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -257,6 +261,7 @@ impl Gateway {
             doors: doors.clone(),
             accounts,
             outbox: outbox.clone(),
+            cases: cases.clone(),
             shelf,
             board,
             registry: Arc::new(registry),
@@ -271,7 +276,7 @@ impl Gateway {
         info!(http = %http, grpc, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
         Ok(Gateway {
             addresses,
-            supervisor,
+            supervisor: supervisor.clone(),
             parts: Parts {
                 store,
                 roster,
@@ -279,11 +284,12 @@ impl Gateway {
                 cameras,
                 footage,
                 outbox,
+                cases,
                 pipeline,
                 desk,
                 conditions,
                 clock,
-                supervisor: supervisor.clone(),
+                supervisor,
             },
             events: Events {
                 doors: door_events,

@@ -97,6 +97,7 @@ pub(super) fn linkages(
         policy.kinds = Kinds::Only(linkage.kinds.clone());
         policy.include = linkage.include.clone();
         policy.give_up_after = config.outbox.give_up_after;
+        policy.case_changes = linkage.case_changes;
         Ok(LinkageSetup {
             linkage: receiver,
             policy,

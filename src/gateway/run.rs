@@ -117,6 +117,7 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     };
     let conditions = raise_conditions(parts.conditions.clone(), told, supervisor.token());
     supervisor.vital("conditions", info_span!("conditions"), conditions);
+    parts.cases.watch_deadlines(supervisor);
     let upkeep = upkeep(
         parts.clone(),
         config.store.entry_retention,
@@ -243,6 +244,7 @@ async fn reload_linkages(
     config: &Config,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
+    parts.outbox.set_case_rules(config.case.rules.clone());
     parts
         .outbox
         .reload(linkages, options::site_facts(config))

@@ -138,14 +138,16 @@ impl Attempts {
             error!("a delivery waits whose alert is gone");
             return Ok(None);
         };
-        // The alert first, the entry after it: a clip that settles in between is then in the message
-        // under the older revision, and told again under its own.
+        // The alert first, entry and case after it: a clip that settles or a case that moves in between
+        // is then in the message under the older revision, and told again under its own.
         let entry = match alert.entry {
             Some(entry) => self.store.get(tables::ENTRIES, &entry)?,
             None => None,
         };
+        let case = self.store.get(tables::CASES, &id)?;
         let facts = self.facts.load();
-        let envelope = AlertEnvelope::new(&alert, entry.as_ref(), &facts, &self.include);
+        let envelope = AlertEnvelope::new(&alert, entry.as_ref(), &facts, &self.include)
+            .with_case(case.as_ref());
         Ok(Some((alert, envelope)))
     }
 

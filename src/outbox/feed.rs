@@ -74,14 +74,15 @@ impl Outbox {
     /// `alert` as a receiver outside gets it. Reads the disk.
     ///
     /// # Errors
-    /// [`StoreError`] when its entry cannot be read.
+    /// [`StoreError`] when its entry or its case cannot be read.
     pub fn envelope(&self, alert: &Alert, include: &Include) -> Result<AlertEnvelope, StoreError> {
         let entry = match alert.entry {
             Some(entry) => self.0.base.store.get(tables::ENTRIES, &entry)?,
             None => None,
         };
+        let case = self.0.base.store.get(tables::CASES, &alert.id)?;
         let facts = self.0.facts.load();
-        Ok(AlertEnvelope::new(alert, entry.as_ref(), &facts, include))
+        Ok(AlertEnvelope::new(alert, entry.as_ref(), &facts, include).with_case(case.as_ref()))
     }
 }
 

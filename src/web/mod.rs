@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
 use crate::camera::Cameras;
+use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::door::Doors;
 use crate::outbox::Outbox;
@@ -51,6 +52,8 @@ pub struct Api {
     pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
+    /// The cases of alerts, and the steps people take.
+    pub cases: Cases,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// How every part is.
