@@ -41,7 +41,9 @@ pub(super) async fn open(
     request: wire::GetClipRequest,
 ) -> Result<BoxStream<'static, Result<wire::Chunk, Status>>, Status> {
     let Ok(place) = Arc::clone(&service.0.clips).try_acquire_owned() else {
-        return Err(Status::unavailable("many clips are on their way; ask again"));
+        return Err(Status::unavailable(
+            "many clips are on their way; ask again",
+        ));
     };
     let id: EntryId = request
         .entry_id
@@ -76,7 +78,8 @@ pub(super) async fn open(
             () = send(exported, chunks, place) => {}
         }
     };
-    base.supervisor.spawn("clip-reader", Span::current(), sending);
+    base.supervisor
+        .spawn("clip-reader", Span::current(), sending);
     Ok(stream::unfold(stream, async |mut stream| {
         let chunk = stream.recv().await?;
         Some((chunk, stream))
@@ -89,7 +92,8 @@ fn settled<'a>(entry: &'a Entry, camera: &str) -> Result<&'a ClipRecord, Status>
     let clip = if camera.is_empty() {
         entry.clip()
     } else {
-        let is_its = |clip: &&ClipRecord| clip.camera.as_ref().is_some_and(|id| id.as_str() == camera);
+        let is_its =
+            |clip: &&ClipRecord| clip.camera.as_ref().is_some_and(|id| id.as_str() == camera);
         let found = entry.clips.iter().find(is_its);
         found.ok_or_else(|| Status::not_found("camera: none of this entry's door"))?
     };
@@ -151,12 +155,12 @@ mod tests {
     #[test]
     fn chunks_make_the_file_again() {
         for size in [1, CHUNK_BYTES - 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 7] {
-            let file: Bytes = (0..size).map(|n| (n % 251) as u8).collect::<Vec<u8>>().into();
+            let file: Bytes = (0..=250).cycle().take(size).collect::<Vec<u8>>().into();
             let chunks: Vec<wire::Chunk> = cut(&file, "ab").collect();
             let mut whole = Vec::new();
             for chunk in &chunks {
-                assert_eq!(chunk.offset_bytes as usize, whole.len());
-                assert_eq!(chunk.total_bytes as usize, size);
+                assert_eq!(chunk.offset_bytes, whole.len() as u64);
+                assert_eq!(chunk.total_bytes, size as u64);
                 assert!((1..=CHUNK_BYTES).contains(&chunk.data.len()));
                 whole.extend_from_slice(&chunk.data);
             }

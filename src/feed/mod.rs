@@ -242,7 +242,9 @@ fn acknowledged(answer: StepAnswer) -> Result<wire::AcknowledgeResponse, Status>
         }
         StepAnswer::Refused(_, case) => return Err(Status::failed_precondition(standing(&case))),
         StepAnswer::NoCase => {
-            return Err(Status::failed_precondition("alerts of severity 4 have no case"));
+            return Err(Status::failed_precondition(
+                "alerts of severity 4 have no case",
+            ));
         }
         StepAnswer::NoAlert => return Err(Status::not_found("no such alert")),
     };
@@ -260,7 +262,11 @@ fn acknowledged(answer: StepAnswer) -> Result<wire::AcknowledgeResponse, Status>
 /// Where a case stands that cannot be acknowledged, and since when.
 fn standing(case: &Case) -> String {
     let state = case.state.as_str();
-    match case.moves.last().and_then(|last| Some((last.at, last.by.as_ref()?))) {
+    match case
+        .moves
+        .last()
+        .and_then(|last| Some((last.at, last.by.as_ref()?)))
+    {
         Some((at, by)) => format!("its case is {state} since {at}, by {}", by.name),
         None => format!("its case is {state}"),
     }
@@ -272,5 +278,7 @@ where
     E: std::error::Error + 'static,
 {
     error!(error = %chain(err), what, "alert feed call failed");
-    Status::internal(format!("{what}: the gateway's own trouble; its log says what"))
+    Status::internal(format!(
+        "{what}: the gateway's own trouble; its log says what"
+    ))
 }

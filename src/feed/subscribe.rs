@@ -69,7 +69,9 @@ fn kinds(words: &[String]) -> Result<Option<BTreeSet<AlertKind>>, Status> {
     for word in words {
         let Some(kind) = AlertKind::from_word(word) else {
             let known = AlertKind::ALL.map(AlertKind::as_str).join(", ");
-            return Err(Status::invalid_argument(format!("kinds: known are {known}")));
+            return Err(Status::invalid_argument(format!(
+                "kinds: known are {known}"
+            )));
         };
         kinds.insert(kind);
     }
@@ -92,7 +94,9 @@ async fn start(service: &Service, request: &wire::SubscribeRequest) -> Result<u6
         });
     }
     let Ok(step) = cursor.parse::<u64>() else {
-        return Err(Status::invalid_argument("after_cursor: not a cursor of ours"));
+        return Err(Status::invalid_argument(
+            "after_cursor: not a cursor of ours",
+        ));
     };
     if !bounds.has_all_after(step) {
         return Err(Status::out_of_range(

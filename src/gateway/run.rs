@@ -46,6 +46,7 @@ pub enum Request {
 struct Groups {
     pipeline: Supervisor,
     web: Supervisor,
+    feed: Supervisor,
     clips: Supervisor,
 }
 
@@ -64,6 +65,8 @@ impl Gateway {
             parts,
             events,
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -72,6 +75,7 @@ impl Gateway {
         let groups = Groups {
             pipeline: supervisor.group(),
             web: supervisor.group(),
+            feed: feed_tasks,
             clips: supervisor.group(),
         };
         let stop_web = groups.web.token();
@@ -80,6 +84,10 @@ impl Gateway {
             info_span!("web"),
             web::serve(listener, api, stop_web),
         );
+        if let Some((feed, listener)) = feed {
+            let served = feed.serve(listener);
+            groups.feed.vital("feed", info_span!("feed"), served);
+        }
         start(&groups, &supervisor, &parts, events, &config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
@@ -258,7 +266,10 @@ async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
     parts.doors.stop_intake();
     shut(&groups.pipeline, PIPELINE_END, "swipes").await;
     info!("stopping: no more requests are answered");
-    shut(&groups.web, WEB_END, "web").await;
+    tokio::join!(
+        shut(&groups.web, WEB_END, "web"),
+        shut(&groups.feed, WEB_END, "feed"),
+    );
     info!("stopping: open clips are closed");
     parts.footage.close().await;
     shut(&groups.clips, CLIPS_END, "clips").await;

@@ -245,7 +245,10 @@ fn audit(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
         expected = number + 1;
     }
     findings.expect(expected == last + 1, || {
-        format!("the last audit record is {last}, but there are {}", expected - 1)
+        format!(
+            "the last audit record is {last}, but there are {}",
+            expected - 1
+        )
     });
     Ok(())
 }

@@ -236,6 +236,11 @@ fn heard(alert: &wire::Alert) -> Heard {
             "detail": alert.detail,
             "card_tail": alert.card_tail,
             "dwelling": alert.dwelling,
+            "case": alert.case.as_ref().map(|case| json!({
+                "state": case.state,
+                "tier": case.tier,
+                "overdue": case.overdue,
+            })),
         }),
     }
 }

@@ -115,7 +115,11 @@ async fn the_message_has_the_facts_of_the_webhooks_json() {
     let json = serde_json::to_value(&sent).unwrap();
     let message = police.messages().remove(0);
     for (field, value) in message.body.as_object().unwrap() {
-        assert_eq!(json.get(field).unwrap_or(&serde_json::Value::Null), value, "{field}");
+        assert_eq!(
+            json.get(field).unwrap_or(&serde_json::Value::Null),
+            value,
+            "{field}"
+        );
     }
     assert_eq!(message.kind, AlertKind::Duress.as_str());
     assert_eq!(message.raised_at, sent.raised_at);

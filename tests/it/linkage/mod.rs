@@ -8,9 +8,6 @@ mod mqtt;
 mod proto;
 mod webhook;
 
-pub(crate) use grpc::grpc as grpc_options;
-pub(crate) use grpc::{platform, url_of};
-pub(crate) use mqtt::mqtt as mqtt_options;
 pub(crate) use webhook::webhook as webhook_options;
 
 use std::collections::BTreeMap;

@@ -158,7 +158,10 @@ fn take(shared: &Shared, publish: &Publish) -> Option<PubAckReason> {
         PeerManner::Takes | PeerManner::Hangs | PeerManner::BreaksOff => {}
     }
     let json: serde_json::Value = serde_json::from_slice(&publish.payload).unwrap();
-    let (id, revision) = (json["id"].as_str().unwrap(), json["revision"].as_u64().unwrap());
+    let (id, revision) = (
+        json["id"].as_str().unwrap(),
+        json["revision"].as_u64().unwrap(),
+    );
     let properties = &publish.properties.as_ref().unwrap().user_properties;
     let key = format!("{id}.{revision}");
     assert_eq!(properties, &[("Idempotency-Key".to_owned(), key.clone())]);
@@ -196,7 +199,10 @@ async fn a_subscriber_of_mosquitto_gets_the_json_of_the_webhook() {
     linkage.probe().await.unwrap();
     // Until someone subscribes, nobody has taken it.
     let err = linkage.deliver(&envelope(1, 1)).await.unwrap_err();
-    assert_eq!((err.class(), err.is_unreachable()), (Class::Transient, false));
+    assert_eq!(
+        (err.class(), err.is_unreachable()),
+        (Class::Transient, false)
+    );
     assert!(err.to_string().contains("nobody subscribes"), "{err}");
 
     let sent = envelope(2, 1);
@@ -222,7 +228,10 @@ async fn a_subscriber_of_mosquitto_gets_the_json_of_the_webhook() {
     let mistrusting = Mqtt::new(options, &supervisor).unwrap();
     let err = mistrusting.probe().await.unwrap_err();
     let chain = stairgate::error::chain(&err).to_string();
-    assert!(err.is_unreachable() && chain.contains("certificate"), "{chain}");
+    assert!(
+        err.is_unreachable() && chain.contains("certificate"),
+        "{chain}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

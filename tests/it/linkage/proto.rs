@@ -11,8 +11,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, Fil
 use stairgate::linkage::grpc::wire;
 
 /// As the build script made it, with comments.
-const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/stairgate.linkage.v1.bin"));
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stairgate.linkage.v1.bin"));
 
 fn files() -> Vec<FileDescriptorProto> {
     FileDescriptorSet::decode(DESCRIPTORS).unwrap().file
@@ -46,14 +45,16 @@ impl Lint {
         if comment.is_empty() {
             self.wrong.push(format!("{what} has no comment"));
         } else if !comment.ends_with(['.', ':']) {
-            self.wrong.push(format!("{what}: its comment is no sentence"));
+            self.wrong
+                .push(format!("{what}: its comment is no sentence"));
         }
     }
 
     fn named(&mut self, name: &str, rule: fn(char) -> bool, what: &str) {
         let is_edge = |c: Option<char>| c.is_none_or(|c| c == '_');
         if !name.chars().all(rule) || is_edge(name.chars().next()) || is_edge(name.chars().last()) {
-            self.wrong.push(format!("{what} is not named as the others"));
+            self.wrong
+                .push(format!("{what} is not named as the others"));
         }
     }
 
@@ -65,10 +66,19 @@ impl Lint {
             let what = format!("{name}.{}", field.name());
             let path = [path, &[2, idx]].concat();
             self.documented(comments, &path, &what);
-            self.named(field.name(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_', &what);
+            self.named(
+                field.name(),
+                |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_',
+                &what,
+            );
             // A number without its unit in the name is a count or an ordinal, and says so.
-            let is_number = matches!(field.r#type(), Type::Int64 | Type::Uint64 | Type::Int32 | Type::Double | Type::Float);
-            let has_unit = ["_ms", "_bytes", "_unix_ms", "_s"].iter().any(|unit| field.name().ends_with(unit));
+            let is_number = matches!(
+                field.r#type(),
+                Type::Int64 | Type::Uint64 | Type::Int32 | Type::Double | Type::Float
+            );
+            let has_unit = ["_ms", "_bytes", "_unix_ms", "_s"]
+                .iter()
+                .any(|unit| field.name().ends_with(unit));
             if is_number && !has_unit {
                 self.wrong.push(format!("{what} has no unit in its name"));
             }
@@ -89,10 +99,12 @@ impl Lint {
             let what = format!("{name}.{}", value.name());
             self.documented(comments, &[path, &[2, idx]].concat(), &what);
             if !value.name().starts_with(&prefix) {
-                self.wrong.push(format!("{what} does not begin with {prefix}"));
+                self.wrong
+                    .push(format!("{what} does not begin with {prefix}"));
             }
             if (value.number() == 0) != value.name().ends_with("_UNSPECIFIED") {
-                self.wrong.push(format!("{what}: 0 is unspecified, and only 0"));
+                self.wrong
+                    .push(format!("{what}: 0 is unspecified, and only 0"));
             }
         }
     }
@@ -135,7 +147,10 @@ fn every_message_field_value_and_call_is_documented_and_named_as_the_others() {
             }
         }
     }
-    assert!(n_fields > 40 && n_calls == 5, "{n_fields} fields, {n_calls} calls");
+    assert!(
+        n_fields > 40 && n_calls == 5,
+        "{n_fields} fields, {n_calls} calls"
+    );
     assert!(lint.wrong.is_empty(), "{:#?}", lint.wrong);
 }
 
@@ -147,11 +162,22 @@ fn no_number_changes_its_meaning() {
     for file in files() {
         for message in &file.message_type {
             for range in &message.reserved_range {
-                writeln!(text, "{} reserved {}..{}", message.name(), range.start(), range.end()).unwrap();
+                writeln!(
+                    text,
+                    "{} reserved {}..{}",
+                    message.name(),
+                    range.start(),
+                    range.end()
+                )
+                .unwrap();
             }
             for field in &message.field {
                 let kind = format!("{:?}{}", field.r#type(), field.type_name());
-                let many = if field.label() == Label::Repeated { " repeated" } else { "" };
+                let many = if field.label() == Label::Repeated {
+                    " repeated"
+                } else {
+                    ""
+                };
                 let (message, number, name) = (message.name(), field.number(), field.name());
                 writeln!(text, "{message} {number} {name} {kind}{many}").unwrap();
             }
@@ -164,7 +190,11 @@ fn no_number_changes_its_meaning() {
         for service in &file.service {
             for call in &service.method {
                 let (name, from, to) = (call.name(), call.input_type(), call.output_type());
-                let stream = if call.server_streaming() { "stream " } else { "" };
+                let stream = if call.server_streaming() {
+                    "stream "
+                } else {
+                    ""
+                };
                 writeln!(text, "{}.{name} {from} -> {stream}{to}", service.name()).unwrap();
             }
         }
