@@ -90,6 +90,7 @@ pub fn router(api: Api) -> Router {
         .route("/alerts", get(api::alerts::list))
         .route("/alerts/{id}", get(api::alerts::one))
         .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))

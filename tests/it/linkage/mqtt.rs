@@ -40,13 +40,13 @@ pub(crate) fn mqtt(id: &str, url: url::Url) -> MqttLinkageOptions {
 #[derive(Debug)]
 struct Shared {
     manner: Mutex<PeerManner>,
-    taken: Mutex<Vec<(String, u64)>>,
+    taken: Mutex<Vec<serde_json::Value>>,
     seen: Mutex<HashSet<String>>,
 }
 
 /// As much of an MQTT 5 broker as a publisher meets.
 #[derive(Debug)]
-struct Broker {
+pub(crate) struct Broker {
     addr: SocketAddr,
     shared: Arc<Shared>,
     life: Supervisor,
@@ -54,7 +54,7 @@ struct Broker {
 }
 
 impl Broker {
-    async fn start() -> Broker {
+    pub(crate) async fn start() -> Broker {
         let mut broker = Broker {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             shared: Arc::new(Shared {
@@ -70,6 +70,13 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// The messages that it took, each once, in order.
+    pub(crate) fn messages(&self) -> Vec<serde_json::Value> {
+        self.shared.taken.lock().unwrap().clone()
+    }
+}
+
 impl Peer for Broker {
     fn linkage(&self) -> Arc<dyn Linkage> {
         let url = format!("mqtt://{}", self.addr).parse().unwrap();
@@ -81,7 +88,11 @@ impl Peer for Broker {
     }
 
     fn taken(&self) -> Vec<(String, u64)> {
-        self.shared.taken.lock().unwrap().clone()
+        let of = |json: &serde_json::Value| {
+            let id = json["id"].as_str().unwrap().to_owned();
+            (id, json["revision"].as_u64().unwrap())
+        };
+        self.messages().iter().map(of).collect()
     }
 
     async fn vanish(&mut self) {
@@ -166,7 +177,7 @@ fn take(shared: &Shared, publish: &Publish) -> Option<PubAckReason> {
     let key = format!("{id}.{revision}");
     assert_eq!(properties, &[("Idempotency-Key".to_owned(), key.clone())]);
     if shared.seen.lock().unwrap().insert(key) {
-        shared.taken.lock().unwrap().push((id.to_owned(), revision));
+        shared.taken.lock().unwrap().push(json);
     }
     (manner == PeerManner::Takes).then_some(PubAckReason::Success)
 }
