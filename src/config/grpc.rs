@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::section::Section;
 use super::site::listen_address;
 use super::values::existing_file;
-use super::{FeedRules, FeedTls};
+use super::{FeedRules, linkages};
+use crate::feed::FeedTlsFiles;
 
 /// Shown where an address is wrong; there is no default, without `listen` nothing is served.
 const EXAMPLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
@@ -37,14 +38,19 @@ pub(super) fn read(top: &mut Section<'_>) -> Option<FeedRules> {
         let text = "is missing: nothing is served (write \"127.0.0.1:50052\")";
         section.report.warning(&section.spot("listen"), text);
     }
+    let include = linkages::include(&mut section);
     section.finish();
     let tls = match (cert_file, key_file) {
-        (Some(cert_file), Some(key_file)) => Some(FeedTls {
+        (Some(cert_file), Some(key_file)) => Some(FeedTlsFiles {
             cert_file,
             key_file,
             client_ca_file,
         }),
         (Some(_), None) | (None, Some(_) | None) => None,
     };
-    is_wanted.then_some(FeedRules { listen, tls })
+    is_wanted.then_some(FeedRules {
+        listen,
+        tls,
+        include,
+    })
 }

@@ -273,7 +273,7 @@ fn client_id(section: &Section<'_>, text: At<String>) -> Option<String> {
 }
 
 /// What personal data the receiver gets besides; nothing unless asked for.
-fn include(section: &mut Section<'_>) -> Include {
+pub(super) fn include(section: &mut Section<'_>) -> Include {
     let mut include = Include::new();
     for word in section.texts("include") {
         match Extra::from_word(&word.value) {

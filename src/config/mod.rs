@@ -43,6 +43,7 @@ use crate::domain::id::{CompoundId, LinkageId};
 use crate::domain::place::{Door, Stairwell};
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
+use crate::feed::FeedTlsFiles;
 use crate::linkage::envelope::Include;
 use crate::linkage::grpc::GrpcOptions;
 use crate::linkage::mqtt::MqttLinkageOptions;
@@ -236,18 +237,9 @@ pub struct FeedRules {
     /// Beyond loopback only with TLS; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Certificate and key; `None`: unencrypted, on loopback.
-    pub tls: Option<FeedTls>,
-}
-
-/// The files of [`FeedRules::tls`], all PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedTls {
-    /// Our certificate, followed by those between it and the authority.
-    pub cert_file: PathBuf,
-    /// Its key.
-    pub key_file: PathBuf,
-    /// Authorities that must vouch for each program's certificate; `None`: programs need none.
-    pub client_ca_file: Option<PathBuf>,
+    pub tls: Option<FeedTlsFiles>,
+    /// Personal data that its readers get besides.
+    pub include: Include,
 }
 
 /// Reads and checks the configuration at `file`. Relative paths in it start at its folder.

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod card;
 pub mod case;
 pub mod clip;

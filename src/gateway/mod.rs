@@ -23,6 +23,7 @@ use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
@@ -56,9 +57,14 @@ pub enum BuildError {
     /// A linkage cannot be set up.
     #[error("set up the linkages")]
     Linkage(#[source] SetupError),
-    /// The HTTP address is taken or not ours.
-    #[error("listen on {addr} for HTTP (is the port taken?)")]
+    /// The certificates of the gRPC interface are of no use.
+    #[error("set up the gRPC interface")]
+    Feed(#[source] FeedError),
+    /// An address is taken or not ours.
+    #[error("listen on {addr} for {what} (is the port taken?)")]
     Listen {
+        /// HTTP or gRPC.
+        what: &'static str,
         /// The address.
         addr: SocketAddr,
         /// Why.
@@ -72,6 +78,8 @@ pub enum BuildError {
 pub struct Addresses {
     /// The HTTP interface.
     pub http: SocketAddr,
+    /// The gRPC interface of duty rooms; `None` when none is configured.
+    pub grpc: Option<SocketAddr>,
     /// The MQTT endpoint inside the gateway; `None` with an outside broker.
     pub mqtt: Option<SocketAddr>,
 }
@@ -84,6 +92,8 @@ pub struct Gateway {
     parts: Parts,
     events: Events,
     listener: TcpListener,
+    feed: Option<(Feed, TcpListener)>,
+    feed_tasks: Supervisor,
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
@@ -129,16 +139,12 @@ impl Gateway {
         let supervisor = Supervisor::new();
         let board = HealthBoard::new(clock.clone());
         let mut registry = telemetry::registry();
-        let listener = TcpListener::bind(config.web.listen)
-            .await
-            .map_err(|source| BuildError::Listen {
-                addr: config.web.listen,
-                source,
-            })?;
-        let http = listener.local_addr().map_err(|source| BuildError::Listen {
-            addr: config.web.listen,
-            source,
-        })?;
+        let (listener, http) = bind("HTTP", config.web.listen).await?;
+        let grpc_listener = match &config.grpc {
+            Some(rules) => Some(bind("gRPC", rules.listen).await?),
+            None => None,
+        };
+        let grpc_addr = grpc_listener.as_ref().map(|(_, addr)| *addr);
         let hasher = crate::roster::open_site_key(&config.store.key_file, &config.store.path)
             .map_err(BuildError::SiteKey)?;
         let store_options = StoreOptions {
@@ -237,12 +243,31 @@ impl Gateway {
             conditions: conditions.clone(),
             metrics: EntryMetrics::register(&mut registry),
         };
+        let accounts = Accounts::at(&config.web.accounts_file);
+        let feed_tasks = supervisor.group();
+        let feed = match (&config.grpc, grpc_listener) {
+            (Some(rules), Some((listener, _))) => {
+                let base = FeedBase {
+                    store: store.clone(),
+                    outbox: outbox.clone(),
+                    cases: cases.clone(),
+                    shelf: Arc::clone(&shelf),
+                    accounts: accounts.clone(),
+                    clock: clock.clone(),
+                    include: rules.include.clone(),
+                    supervisor: feed_tasks.clone(),
+                };
+                let feed = Feed::new(base, rules.tls.as_ref()).map_err(BuildError::Feed)?;
+                Some((feed, listener))
+            }
+            _ => None,
+        };
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
-            accounts: Accounts::at(&config.web.accounts_file),
+            accounts,
             outbox: outbox.clone(),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
@@ -255,9 +280,11 @@ impl Gateway {
         };
         let addresses = Addresses {
             http,
+            grpc: grpc_addr,
             mqtt: doors.listen_addr(),
         };
-        info!(http = %http, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
+        let grpc = addresses.grpc.map(tracing::field::display);
+        info!(http = %http, grpc, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
         Ok(Gateway {
             addresses,
             supervisor: supervisor.clone(),
@@ -283,6 +310,8 @@ impl Gateway {
                 outbox: outbox_events,
             },
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -298,4 +327,14 @@ impl Gateway {
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
+}
+
+async fn bind(
+    what: &'static str,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let failed = |source| BuildError::Listen { what, addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }

@@ -67,6 +67,7 @@ pub enum Request {
 struct Groups {
     pipeline: Supervisor,
     web: Supervisor,
+    feed: Supervisor,
     clips: Supervisor,
 }
 
@@ -85,6 +86,8 @@ impl Gateway {
             parts,
             events,
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -93,10 +96,15 @@ impl Gateway {
         let groups = Groups {
             pipeline: supervisor.group(),
             web: supervisor.group(),
+            feed: feed_tasks,
             clips: supervisor.group(),
         };
         let served = web::serve(listener, api, groups.web.clone());
         groups.web.vital("web", info_span!("web"), served);
+        if let Some((feed, listener)) = feed {
+            let served = feed.serve(listener);
+            groups.feed.vital("feed", info_span!("feed"), served);
+        }
         start(&groups, &supervisor, &parts, events, &config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
@@ -283,7 +291,10 @@ async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
     parts.doors.stop_intake();
     shut(&groups.pipeline, PIPELINE_END, "swipes").await;
     info!("stopping: no more requests are answered");
-    shut(&groups.web, WEB_END, "web").await;
+    tokio::join!(
+        shut(&groups.web, WEB_END, "web"),
+        shut(&groups.feed, WEB_END, "feed"),
+    );
     info!("stopping: open clips are closed");
     step("footage", FOOTAGE_END, parts.footage.close()).await;
     shut(&groups.clips, CLIPS_END, "clips").await;

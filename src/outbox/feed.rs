@@ -7,7 +7,7 @@
 use super::Outbox;
 use super::raise;
 use crate::domain::alert::Alert;
-use crate::linkage::{AlertEnvelope, Include};
+use crate::linkage::{AlertEnvelope, Include, SiteFacts};
 use crate::store::{Store, StoreError, tables};
 use crate::time::WallTime;
 
@@ -76,14 +76,27 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`] when its entry or its case cannot be read.
     pub fn envelope(&self, alert: &Alert, include: &Include) -> Result<AlertEnvelope, StoreError> {
-        let entry = match alert.entry {
-            Some(entry) => self.0.base.store.get(tables::ENTRIES, &entry)?,
-            None => None,
-        };
-        let case = self.0.base.store.get(tables::CASES, &alert.id)?;
         let facts = self.0.facts.load();
-        Ok(AlertEnvelope::new(alert, entry.as_ref(), &facts, include).with_case(case.as_ref()))
+        envelope(&self.0.base.store, alert, &facts, include)
     }
+}
+
+/// `alert`, which was read before, with its entry and its case as they are now: a clip that settles or a
+/// case that moves in between is then in the message under the older revision, and told again under
+/// its own.
+pub(super) fn envelope(
+    store: &Store,
+    alert: &Alert,
+    facts: &SiteFacts,
+    include: &Include,
+) -> Result<AlertEnvelope, StoreError> {
+    let entry = match alert.entry {
+        Some(entry) => store.get(tables::ENTRIES, &entry)?,
+        None => None,
+    };
+    let case = store.get(tables::CASES, &alert.id)?;
+    let envelope = AlertEnvelope::new(alert, entry.as_ref(), facts, include);
+    Ok(envelope.with_case(case.as_ref()))
 }
 
 fn bounds(store: &Store) -> Result<FeedBounds, StoreError> {

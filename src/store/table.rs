@@ -77,6 +77,7 @@ pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
     use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
+    use crate::domain::audit::AuditRecord;
     use crate::domain::case::{Case, CaseListing, Picture};
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
@@ -102,6 +103,7 @@ pub mod tables {
         Picture = 1,
         Reject = 1,
         AlertId = 1,
+        AuditRecord = 1,
     }
 
     /// Counters and versions by name.
@@ -172,6 +174,9 @@ pub mod tables {
     pub const CASE_MOVES: Table<(WallTime, AlertId, u64), ()> = Table::new(73, "case-moves");
     /// Pictures of cases by their SHA-256, 64 hexadecimal digits; the bytes are files.
     pub const CASE_PICTURES: Table<(AlertId, String), Picture> = Table::new(74, "case-pictures");
+
+    /// Who looked at what, from 1 without a gap; `META` has the last number under `audit`.
+    pub const AUDIT: Table<u64, AuditRecord> = Table::new(60, "audit");
 }
 
 #[cfg(test)]

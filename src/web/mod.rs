@@ -99,6 +99,7 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
         .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))

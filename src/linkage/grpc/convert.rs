@@ -3,7 +3,7 @@
 use super::wire;
 use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipState;
-use crate::linkage::envelope::{AlertEnvelope, EnvelopeClip, EnvelopePlace};
+use crate::linkage::envelope::{AlertEnvelope, EnvelopeCase, EnvelopeClip, EnvelopePlace};
 
 impl From<&AlertEnvelope> for wire::Alert {
     fn from(envelope: &AlertEnvelope) -> wire::Alert {
@@ -28,6 +28,7 @@ impl From<&AlertEnvelope> for wire::Alert {
             detail: envelope.detail.clone(),
             card_tail: envelope.card_tail.clone(),
             dwelling: envelope.dwelling.as_ref().map(ToString::to_string),
+            case: envelope.case.as_ref().map(wire::Case::from),
         }
     }
 }
@@ -55,6 +56,17 @@ impl From<&EnvelopeClip> for wire::Clip {
             reason: clip.reason.clone(),
             url: clip.url.clone(),
             sha256: clip.sha256.clone(),
+        }
+    }
+}
+
+impl From<&EnvelopeCase> for wire::Case {
+    fn from(case: &EnvelopeCase) -> wire::Case {
+        wire::Case {
+            state: case.state.as_str().to_owned(),
+            tier: case.tier.as_str().to_owned(),
+            due_at_unix_ms: case.due_at.map(|at| at.unix_ms()),
+            overdue: case.overdue,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod crash;
+mod receivers;
 mod site;
 mod sites;
 mod stop;
