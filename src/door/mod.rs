@@ -159,7 +159,7 @@ impl Doors {
     }
 
     /// Would we know if the controller of `door` had connected anew? Of the endpoint inside, always; at a
-    /// broker, when the controller says so by its status or its last will.
+    /// broker, when the controller was seen to say so, by its status or its last will.
     pub fn knows_link_of(&self, door: &DoorId) -> bool {
         match &self.shared.carrier {
             Carrier::Embedded(_) => true,

@@ -86,7 +86,7 @@ struct Line {
     status: DoorStatus,
     /// Its controller's own link.
     link: Link,
-    /// It has said that it is there, or its last will that it is not.
+    /// It, or its last will, has said that it went.
     announces: bool,
 }
 
@@ -144,7 +144,7 @@ impl StatusBook {
         is_live
     }
 
-    /// Does the controller of `door` say when it comes and goes?
+    /// Does the controller of `door` say when it comes and goes, as seen once at least?
     pub(super) fn announces(&self, door: &DoorId) -> bool {
         let lines = self.lines.lock();
         lines.get(door).is_some_and(|line| line.announces)
@@ -171,7 +171,7 @@ impl StatusBook {
         at: (WallTime, Instant),
     ) {
         self.change(door, |line| {
-            line.announces = true;
+            line.announces |= !online;
             if online {
                 line.status.last_seen = Some(at.0);
                 if line.status.online != Some(true) {

@@ -26,12 +26,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
 /// How often disk and index are compared again while many files are missing.
 const SCAN_AGAIN_EVERY: Duration = Duration::from_secs(10 * 60);
+/// A look at the mark.
+type Look = Pin<Box<dyn Future<Output = Result<Mark, MarkError>> + Send>>;
+
 struct Watch {
     footage: Footage,
     health: Health,
     report: watch::Sender<DiskReport>,
     /// A look at the mark that has not come back; a disk that hangs gets no other.
-    looking: Option<Pin<Box<dyn Future<Output = Result<Mark, MarkError>> + Send>>>,
+    looking: Option<Look>,
     /// `None` before the first look.
     is_there: Option<bool>,
     is_low: bool,

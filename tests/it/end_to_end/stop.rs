@@ -6,16 +6,18 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use stairgate::gateway::END_MAX;
 
-use super::site::{Neighbours, Site};
+use super::site::{KNOWN_CARD, Neighbours, SWIPE_TOPIC, Site, swipe};
 use crate::harness::gateway::Gateway;
 use crate::harness::http;
+use crate::harness::mosquitto::publish_at;
 use crate::harness::net::free_port;
 use crate::harness::wait::eventually_ok;
 
 /// A gateway without any neighbour.
-async fn alone() -> (Site, Gateway) {
+async fn alone() -> (Site, Gateway, u16) {
+    let port = free_port();
     let site = Site::new(&Neighbours {
-        mqtt: format!("url = \"embedded\"\nlisten = \"127.0.0.1:{}\"", free_port()),
+        mqtt: format!("url = \"embedded\"\nlisten = \"127.0.0.1:{port}\""),
         camera: format!("url = \"rtsp://127.0.0.1:{}/none\"", free_port()),
         police: None,
     });
@@ -23,7 +25,7 @@ async fn alone() -> (Site, Gateway) {
     for expected in ["configuration problem", "camera"] {
         gateway.expect(expected);
     }
-    (site, gateway)
+    (site, gateway, port)
 }
 
 /// Puts a pipe in the place of `file`: whoever reads it waits for ever, as on a disk that hangs.
@@ -34,7 +36,7 @@ fn hang(file: &Path) {
 
 #[tokio::test]
 async fn a_footage_disk_that_hangs_is_said_and_does_not_hold_up_the_end() {
-    let (site, mut gateway) = alone().await;
+    let (site, mut gateway, mqtt) = alone().await;
     gateway.expect("footage disk is gone");
     hang(&site.path("footage/stairgate-footage-id"));
     eventually_ok("health says so", Duration::from_secs(60), || async {
@@ -47,12 +49,16 @@ async fn a_footage_disk_that_hangs_is_said_and_does_not_hold_up_the_end() {
         }
     })
     .await;
+    // Nothing else is lost: the swipe is taken and decided.
+    publish_at(mqtt, SWIPE_TOPIC, &swipe("5f3a", 1, KNOWN_CARD)).await;
+    let entries = gateway.get("/api/v1/entries").await.json();
+    assert_eq!(entries["items"][0]["decision"]["outcome"], "granted");
     gateway.stop(END_MAX).await;
 }
 
 #[tokio::test]
 async fn a_page_that_leads_its_own_name_to_the_gateway_gets_nothing() {
-    let (_site, gateway) = alone().await;
+    let (_site, gateway, _) = alone().await;
     let asked = |host: &str| {
         let request = http::client().get(gateway.url("/api/v1/entries"));
         http::send(request.header("host", host))

@@ -56,6 +56,15 @@ impl Site {
     }
 
     pub(super) async fn open(folder: TempDir, floor: FreeSpaceFloor) -> Site {
+        Site::with_linger(folder, floor, None).await
+    }
+
+    /// A site whose files stay open for `linger` after their last window.
+    pub(super) async fn with_linger(
+        folder: TempDir,
+        floor: FreeSpaceFloor,
+        linger: Option<Duration>,
+    ) -> Site {
         let clock = Clock::system();
         let board = HealthBoard::new(clock.clone());
         let supervisor = Supervisor::new();
@@ -65,7 +74,8 @@ impl Site {
         };
         let store = open_store(&options, &supervisor, &mut registry).await;
         let month = Duration::from_secs(30 * 86_400);
-        let options = FootageOptions::new(folder.path().join("footage"), month, floor);
+        let mut options = FootageOptions::new(folder.path().join("footage"), month, floor);
+        options.linger = linger.unwrap_or(options.linger);
         let (footage, clips, disk) = Footage::open(
             options,
             clock.clone(),
