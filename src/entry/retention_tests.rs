@@ -41,6 +41,7 @@ impl Bed {
                 n_max: 1,
                 ..FloodOptions::default()
             },
+            ..RaisePolicy::default()
         };
         Bed {
             store,

@@ -131,7 +131,7 @@ impl LiveFeed {
         }
         let _turn = self.0.from_store.acquire().await;
         let inner = Arc::clone(&self.0);
-        blocking("read feed", move || inner.from_store(cursor)).await?
+        blocking("read feed", move || inner.read_store(cursor)).await?
     }
 
     async fn look_for_new_steps(&self) -> Result<(), Problem> {
@@ -212,7 +212,7 @@ impl Inner {
         }
     }
 
-    fn from_store(&self, cursor: u64) -> Result<Next, Problem> {
+    fn read_store(&self, cursor: u64) -> Result<Next, Problem> {
         let page = self.outbox.feed_after(cursor)?;
         // After the page was read: what is pruned meanwhile is noticed.
         let bounds = self.outbox.feed_bounds()?;
