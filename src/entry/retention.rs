@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::commit::remove_entry;
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, EntryId, LinkageId};
-use crate::outbox::LINKAGES_MAX;
+use crate::outbox::{self, LINKAGES_MAX};
 use crate::store::{Store, StoreError, Table, Txn, tables};
 use crate::time::WallTime;
 
@@ -63,8 +63,9 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
     }
 }
 
-/// Removes alerts raised before `limit` with their deliveries, but none that is still under way, none
-/// that stands or stood after `limit`, and none whose entry is kept.
+/// Removes alerts raised before `limit` with their deliveries and their case, but none that is still
+/// under way, none whose case is open, none that stands or stood after `limit`, and none whose entry is
+/// kept.
 async fn remove_old_alerts(store: &Store, limit: WallTime) -> Result<(), StoreError> {
     let standing: BTreeSet<AlertId> = store
         .scan(tables::CONDITIONS, &())
@@ -113,10 +114,14 @@ fn remove_alert(
         Some(entry) => txn.contains(tables::ENTRIES, &entry)?,
         None => false,
     };
+    let case = txn.get(tables::CASES, &id)?;
+    let is_open = case.is_some_and(|case| case.state.is_open());
     let has_ended_since = alert.ended_at.is_some_and(|at| at >= limit);
-    if entry_kept || has_ended_since || deliveries.iter().any(under_way) {
+    let is_waiting = deliveries.iter().any(under_way);
+    if entry_kept || is_open || has_ended_since || is_waiting {
         return Ok(());
     }
+    outbox::remove_case(txn, id)?;
     for (key, delivery) in deliveries {
         txn.delete(tables::DELIVERIES, &key);
         txn.delete(tables::DEAD_LETTERS, &(key.1, delivery.raised_at, id));

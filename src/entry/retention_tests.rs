@@ -5,10 +5,12 @@ use super::super::commit::{Committed, commit};
 use super::*;
 use crate::domain::access::{Decision, Outcome, Reason};
 use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::case::{Action, Note, Step, Taken};
 use crate::domain::clip::{ClipLength, ClipRecord, MissedReason};
 use crate::domain::entry::Entry;
 use crate::domain::id::DoorId;
 use crate::domain::place::Place;
+use crate::domain::role::{Actor, ActorName, Role};
 use crate::domain::swipe::{ControllerResult, Direction, Method, SwipeKey};
 use crate::outbox::{FloodOptions, LinkagePolicy, RaisePolicy};
 use crate::store::{StoreOptions, verify};
@@ -39,6 +41,7 @@ impl Bed {
                 n_max: 1,
                 ..FloodOptions::default()
             },
+            ..RaisePolicy::default()
         };
         Bed {
             store,
@@ -136,7 +139,8 @@ fn assembled(seq: u64, at: WallTime) -> Assembled {
     let alert = Alert {
         id: AlertId::derive(&[entry.id.as_bytes()]),
         revision: 1,
-        kind: AlertKind::WrongPlace,
+        // Of severity 4: without a case, which has a test of its own.
+        kind: AlertKind::LimitReached,
         raised_at: at,
         place: entry.place.clone(),
         door: Some(door),
@@ -267,4 +271,41 @@ async fn alerts_that_stay_do_not_keep_others_from_their_turn() {
     assert!(!bed.has_alert(alert));
     let n_waiting = bed.store.scan(tables::OUTBOX, &()).count();
     assert_eq!(n_waiting, BATCH_MAX + 10);
+}
+
+#[tokio::test]
+async fn an_alert_whose_case_is_open_stays_and_goes_with_its_case_when_it_is_done() {
+    let bed = Bed::new();
+    let mut one = assembled(1, FIRST);
+    let alert = one.alerts[0].id;
+    one.alerts[0].kind = AlertKind::WrongPlace;
+    let policy = bed.policy.clone();
+    let entered = bed.store.write(move |txn| commit(txn, one, &policy));
+    entered.await.unwrap();
+    bed.becomes(alert, DeliveryState::Delivered).await;
+    bed.remove(after_all(FIRST, DAY)).await;
+    assert!(bed.has_alert(alert), "someone is still answerable for it");
+    let policy = bed.policy.clone();
+    let done = bed.store.write(move |txn| {
+        let case = txn.get(tables::CASES, &alert)?.unwrap();
+        let step = Step {
+            action: Action::Cancel,
+            note: Some(Note::new("a drill").unwrap()),
+        };
+        let actor = Actor {
+            name: ActorName::new("a").unwrap(),
+            role: Role::DutyOfficer,
+        };
+        let Ok(Taken::Moved(moved)) = case.take(&step, &actor, &policy.cases, FIRST) else {
+            panic!("it can be cancelled");
+        };
+        outbox::move_case(txn, &case, &moved, &policy, FIRST)
+    });
+    done.await.unwrap();
+    bed.becomes(alert, DeliveryState::Delivered).await;
+    bed.remove(after_all(FIRST, DAY)).await;
+    assert!(!bed.has_alert(alert));
+    assert_eq!(bed.store.scan(tables::CASES, &()).count(), 0);
+    assert_eq!(bed.store.scan(tables::CASES_BY_TIME, &()).count(), 0);
+    assert_eq!(bed.store.scan(tables::CASE_MOVES, &()).count(), 0);
 }

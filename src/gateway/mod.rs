@@ -18,19 +18,21 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
+use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
-use crate::linkage::webhook::WebhookError;
+use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{Roster, RosterError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::{Api, Hosts};
+use crate::web::{Api, Hosts, LiveFeed};
 
 pub use run::{END_MAX, Request, RunError};
 
@@ -54,10 +56,15 @@ pub enum BuildError {
     Doors(#[source] DoorError),
     /// A linkage cannot be set up.
     #[error("set up the linkages")]
-    Linkage(#[source] WebhookError),
-    /// The HTTP address is taken or not ours.
-    #[error("listen on {addr} for HTTP (is the port taken?)")]
+    Linkage(#[source] SetupError),
+    /// The certificates of the gRPC interface are of no use.
+    #[error("set up the gRPC interface")]
+    Feed(#[source] FeedError),
+    /// An address is taken or not ours.
+    #[error("listen on {addr} for {what} (is the port taken?)")]
     Listen {
+        /// HTTP or gRPC.
+        what: &'static str,
         /// The address.
         addr: SocketAddr,
         /// Why.
@@ -71,6 +78,8 @@ pub enum BuildError {
 pub struct Addresses {
     /// The HTTP interface.
     pub http: SocketAddr,
+    /// The gRPC interface of duty rooms; `None` when none is configured.
+    pub grpc: Option<SocketAddr>,
     /// The MQTT endpoint inside the gateway; `None` with an outside broker.
     pub mqtt: Option<SocketAddr>,
 }
@@ -83,6 +92,8 @@ pub struct Gateway {
     parts: Parts,
     events: Events,
     listener: TcpListener,
+    feed: Option<(Feed, TcpListener)>,
+    feed_tasks: Supervisor,
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
@@ -97,10 +108,12 @@ struct Parts {
     cameras: Cameras,
     footage: Footage,
     outbox: Outbox,
+    cases: Cases,
     pipeline: Pipeline,
     desk: ClipDesk,
     conditions: Conditions,
     clock: Clock,
+    supervisor: Supervisor,
 }
 
 /// The streams of events that the gateway joins.
@@ -126,16 +139,12 @@ impl Gateway {
         let supervisor = Supervisor::new();
         let board = HealthBoard::new(clock.clone());
         let mut registry = telemetry::registry();
-        let listener = TcpListener::bind(config.web.listen)
-            .await
-            .map_err(|source| BuildError::Listen {
-                addr: config.web.listen,
-                source,
-            })?;
-        let http = listener.local_addr().map_err(|source| BuildError::Listen {
-            addr: config.web.listen,
-            source,
-        })?;
+        let (listener, http) = bind("HTTP", config.web.listen).await?;
+        let grpc_listener = match &config.grpc {
+            Some(rules) => Some(bind("gRPC", rules.listen).await?),
+            None => None,
+        };
+        let grpc_addr = grpc_listener.as_ref().map(|(_, addr)| *addr);
         let hasher = crate::roster::open_site_key(&config.store.key_file, &config.store.path)
             .map_err(BuildError::SiteKey)?;
         let store_options = StoreOptions {
@@ -147,7 +156,8 @@ impl Gateway {
         let roster = Roster::load(options::roster(&config, hasher), clock.clone())
             .map_err(BuildError::Roster)?;
         let roster = Arc::new(roster);
-        let linkages = options::linkages(&config, &clock).map_err(BuildError::Linkage)?;
+        let linkages =
+            options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
             store: store.clone(),
             clock: clock.clone(),
@@ -165,6 +175,15 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
+        outbox.set_case_rules(config.case.rules.clone());
+        let cases_base = CasesBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            pictures: config.case.pictures.clone(),
+            zone: config.compound.time_zone.clone(),
+        };
+        let cases = Cases::new(cases_base, &mut registry);
         let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -224,13 +243,34 @@ impl Gateway {
             conditions: conditions.clone(),
             metrics: EntryMetrics::register(&mut registry),
         };
+        let accounts = Accounts::at(&config.web.accounts_file);
+        let feed_tasks = supervisor.group();
+        let feed = match (&config.grpc, grpc_listener) {
+            (Some(rules), Some((listener, _))) => {
+                let base = FeedBase {
+                    store: store.clone(),
+                    outbox: outbox.clone(),
+                    cases: cases.clone(),
+                    shelf: Arc::clone(&shelf),
+                    accounts: accounts.clone(),
+                    clock: clock.clone(),
+                    include: rules.include.clone(),
+                    supervisor: feed_tasks.clone(),
+                };
+                let feed = Feed::new(base, rules.tls.as_ref()).map_err(BuildError::Feed)?;
+                Some((feed, listener))
+            }
+            _ => None,
+        };
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
-            accounts: Accounts::at(&config.web.accounts_file),
+            accounts,
             outbox: outbox.clone(),
+            live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
+            cases: cases.clone(),
             shelf,
             footage: footage.clone(),
             board,
@@ -240,12 +280,14 @@ impl Gateway {
         };
         let addresses = Addresses {
             http,
+            grpc: grpc_addr,
             mqtt: doors.listen_addr(),
         };
-        info!(http = %http, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
+        let grpc = addresses.grpc.map(tracing::field::display);
+        info!(http = %http, grpc, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
         Ok(Gateway {
             addresses,
-            supervisor,
+            supervisor: supervisor.clone(),
             parts: Parts {
                 store,
                 roster,
@@ -253,10 +295,12 @@ impl Gateway {
                 cameras,
                 footage,
                 outbox,
+                cases,
                 pipeline,
                 desk,
                 conditions,
                 clock,
+                supervisor,
             },
             events: Events {
                 doors: door_events,
@@ -266,6 +310,8 @@ impl Gateway {
                 outbox: outbox_events,
             },
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -281,4 +327,14 @@ impl Gateway {
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
+}
+
+async fn bind(
+    what: &'static str,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let failed = |source| BuildError::Listen { what, addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Config, DecisionMode};
+use crate::config::{Config, DecisionMode, Receiver};
 use crate::domain::card::CardHasher;
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
 use crate::door::{DoorOptions, DoorsOptions};
 use crate::entry::EntryOptions;
 use crate::footage::FootageOptions;
-use crate::linkage::SiteFacts;
-use crate::linkage::webhook::{Webhook, WebhookError};
+use crate::linkage::grpc::Grpc;
+use crate::linkage::mqtt::Mqtt;
+use crate::linkage::webhook::Webhook;
+use crate::linkage::{Linkage, SetupError, SiteFacts};
 use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
 use crate::roster::RosterOptions;
+use crate::supervise::Supervisor;
 use crate::time::Clock;
 
 fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
@@ -80,15 +83,24 @@ pub(super) fn roster(config: &Config, hasher: CardHasher) -> RosterOptions {
     }
 }
 
-pub(super) fn linkages(config: &Config, clock: &Clock) -> Result<Vec<LinkageSetup>, WebhookError> {
+pub(super) fn linkages(
+    config: &Config,
+    clock: &Clock,
+    supervisor: &Supervisor,
+) -> Result<Vec<LinkageSetup>, SetupError> {
     let setup = |linkage: &crate::config::Linkage| {
-        let webhook = Webhook::new(linkage.webhook.clone(), clock.clone())?;
-        let mut policy = LinkagePolicy::new(linkage.webhook.id.clone());
+        let receiver: Arc<dyn Linkage> = match &linkage.receiver {
+            Receiver::Webhook(options) => Arc::new(Webhook::new(options.clone(), clock.clone())?),
+            Receiver::Grpc(options) => Arc::new(Grpc::new(options.clone())?),
+            Receiver::Mqtt(options) => Arc::new(Mqtt::new(options.clone(), supervisor)?),
+        };
+        let mut policy = LinkagePolicy::new(linkage.id.clone());
         policy.kinds = Kinds::Only(linkage.kinds.clone());
         policy.include = linkage.include.clone();
         policy.give_up_after = config.outbox.give_up_after;
+        policy.case_changes = linkage.case_changes;
         Ok(LinkageSetup {
-            linkage: Arc::new(webhook),
+            linkage: receiver,
             policy,
         })
     };

@@ -67,6 +67,7 @@ pub enum Request {
 struct Groups {
     pipeline: Supervisor,
     web: Supervisor,
+    feed: Supervisor,
     clips: Supervisor,
 }
 
@@ -85,6 +86,8 @@ impl Gateway {
             parts,
             events,
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -93,10 +96,15 @@ impl Gateway {
         let groups = Groups {
             pipeline: supervisor.group(),
             web: supervisor.group(),
+            feed: feed_tasks,
             clips: supervisor.group(),
         };
         let served = web::serve(listener, api, groups.web.clone());
         groups.web.vital("web", info_span!("web"), served);
+        if let Some((feed, listener)) = feed {
+            let served = feed.serve(listener);
+            groups.feed.vital("feed", info_span!("feed"), served);
+        }
         start(&groups, &supervisor, &parts, events, &config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
@@ -134,6 +142,7 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     };
     let conditions = raise_conditions(parts.conditions.clone(), told, supervisor.token());
     supervisor.vital("conditions", info_span!("conditions"), conditions);
+    parts.cases.watch_deadlines(supervisor);
     let upkeep = upkeep(
         parts.clone(),
         config.store.entry_retention,
@@ -265,7 +274,8 @@ async fn reload_linkages(
     parts: &Parts,
     config: &Config,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let linkages = options::linkages(config, &parts.clock)?;
+    let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
+    parts.outbox.set_case_rules(config.case.rules.clone());
     parts
         .outbox
         .reload(linkages, options::site_facts(config))
@@ -281,7 +291,10 @@ async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
     parts.doors.stop_intake();
     shut(&groups.pipeline, PIPELINE_END, "swipes").await;
     info!("stopping: no more requests are answered");
-    shut(&groups.web, WEB_END, "web").await;
+    tokio::join!(
+        shut(&groups.web, WEB_END, "web"),
+        shut(&groups.feed, WEB_END, "feed"),
+    );
     info!("stopping: open clips are closed");
     step("footage", FOOTAGE_END, parts.footage.close()).await;
     shut(&groups.clips, CLIPS_END, "clips").await;

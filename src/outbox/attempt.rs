@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use super::delivery::{Failure, RetryRules};
-use super::raise;
+use super::{feed, raise};
 use crate::domain::alert::{Alert, Delivery, DeliveryState};
 use crate::domain::id::AlertId;
 use crate::error::{Class, chain};
@@ -138,14 +138,8 @@ impl Attempts {
             error!("a delivery waits whose alert is gone");
             return Ok(None);
         };
-        // The alert first, the entry after it: a clip that settles in between is then in the message
-        // under the older revision, and told again under its own.
-        let entry = match alert.entry {
-            Some(entry) => self.store.get(tables::ENTRIES, &entry)?,
-            None => None,
-        };
         let facts = self.facts.load();
-        let envelope = AlertEnvelope::new(&alert, entry.as_ref(), &facts, &self.include);
+        let envelope = feed::envelope(&self.store, &alert, &facts, &self.include)?;
         Ok(Some((alert, envelope)))
     }
 

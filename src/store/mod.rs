@@ -15,6 +15,7 @@ mod metrics;
 mod record;
 mod table;
 mod verify;
+mod verify_cases;
 mod writer;
 
 pub use error::StoreError;

@@ -7,6 +7,7 @@ mod api;
 mod extract;
 mod host;
 mod listener;
+mod live;
 mod page;
 mod principal;
 mod problem;
@@ -25,14 +26,18 @@ use tokio::sync::watch;
 
 use crate::account::Accounts;
 use crate::camera::Cameras;
+use crate::case::Cases;
 use crate::clip::ClipShelf;
+use crate::domain::case::StepKind;
 use crate::door::Doors;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
+use api::cases::step;
 pub use host::Hosts;
+pub use live::LiveFeed;
 pub use problem::Problem;
 pub use serve::serve;
 
@@ -54,6 +59,10 @@ pub struct Api {
     pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
+    /// The cases of alerts, and the steps people take.
+    pub cases: Cases,
+    /// What streams of alerts read from.
+    pub live: LiveFeed,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// Kept footage, and whether its disk is there.
@@ -77,12 +86,27 @@ pub fn router(api: Api) -> Router {
         .route("/entries/{id}/thumbnail.jpg", get(api::clips::thumbnail))
         .route("/entries/{id}/manifest.json", get(api::clips::manifest))
         .route("/alerts", get(api::alerts::list))
+        .route("/alerts/stream", get(api::stream::open))
         .route("/alerts/{id}", get(api::alerts::one))
+        .route("/alerts/{id}/acknowledge", step(StepKind::Acknowledge))
+        .route("/alerts/{id}/dispatch", step(StepKind::Dispatch))
+        .route("/alerts/{id}/accept", step(StepKind::Accept))
+        .route("/alerts/{id}/resolve", step(StepKind::Resolve))
+        .route("/alerts/{id}/verify", step(StepKind::Verify))
+        .route("/alerts/{id}/close", step(StepKind::Close))
+        .route("/alerts/{id}/reopen", step(StepKind::Reopen))
+        .route("/alerts/{id}/cancel", step(StepKind::Cancel))
+        .route("/alerts/{id}/pictures", api::pictures::add())
+        .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
         .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
         .route("/openapi.json", get(api::openapi::document));
     Router::new()
         .nest("/api/v1", v1)

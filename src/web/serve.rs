@@ -4,8 +4,8 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener as _;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info_span};
 
-use super::listener::Capped;
+use super::listener::{Capped, Line};
 use super::{Api, router};
 use crate::supervise::Supervisor;
 
@@ -37,7 +37,12 @@ pub async fn serve(listener: TcpListener, api: Api, group: Supervisor) -> io::Re
             () = stop.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
-        let served = connection(stream, router.clone(), stop.clone());
+        let line = Line {
+            seat: stream.seat(),
+            stop: stop.clone(),
+        };
+        let router = router.clone().layer(Extension(line));
+        let served = connection(stream, router, stop.clone());
         group.spawn("web-connection", info_span!("web-connection"), served);
     }
 }

@@ -6,6 +6,7 @@ mod compound;
 mod crash;
 mod disks;
 mod kills;
+mod receivers;
 mod site;
 mod sites;
 mod stop;

@@ -11,6 +11,7 @@ pub(crate) mod logs;
 pub(crate) mod mosquitto;
 pub(crate) mod net;
 pub(crate) mod process;
+pub(crate) mod python;
 pub(crate) mod receiver;
 pub(crate) mod rtsp;
 pub(crate) mod tls;
