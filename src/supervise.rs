@@ -121,8 +121,8 @@ impl Supervisor {
         self.start(task.instrument(span));
     }
 
-    /// Runs `task`, without which the gateway is no use: when it fails or panics,
-    /// [`Supervisor::failed`] tells, and the process ends non-zero.
+    /// Runs `task`, without which the gateway is no use: when it fails, panics, or ends although nobody
+    /// cancelled [`Supervisor::token`], [`Supervisor::failed`] tells, and the process ends non-zero.
     pub fn vital<F, E>(&self, name: &str, span: Span, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -130,9 +130,11 @@ impl Supervisor {
     {
         let name: Arc<str> = Arc::from(name);
         let fatal = Arc::clone(&self.fatal);
+        let token = self.token.clone();
         let guarded = async move {
             let why = match AssertUnwindSafe(task).catch_unwind().await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) if token.is_cancelled() => return,
+                Ok(Ok(())) => "it ended before it was asked to".to_owned(),
                 Ok(Err(err)) => chain(&err).to_string(),
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
@@ -321,6 +323,26 @@ mod tests {
             .group()
             .vital("store", Span::none(), async { Err(NoLuck) });
         assert_eq!(supervisor.failed().await, "store: no luck");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vital_task_that_ends_unasked_is_a_failure_and_one_that_is_asked_is_none() {
+        let supervisor = Supervisor::new();
+        let group = supervisor.group();
+        let asked = group.token();
+        group.vital("asked", Span::none(), async move {
+            asked.cancelled().await;
+            Ok::<(), NoLuck>(())
+        });
+        group.shutdown(Duration::from_secs(1)).await.unwrap();
+        let failed = tokio::time::timeout(Duration::from_secs(1), supervisor.failed()).await;
+        assert!(
+            failed.is_err(),
+            "an end that was asked for is none: {failed:?}"
+        );
+        supervisor.vital("unasked", Span::none(), async { Ok::<(), NoLuck>(()) });
+        let why = supervisor.failed().await;
+        assert_eq!(why, "unasked: it ended before it was asked to");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,26 +7,41 @@
 //!
 //! Not here: who asks (`account`, `web`), and who else is told (`outbox`).
 
+mod handover;
 mod metrics;
+mod pictures;
+mod sheet;
+mod statistics;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, info_span};
+use tracing::{error, info, info_span};
+
+pub use handover::{DoneBy, Handover, NAMED_MAX, OpenCase};
+pub use pictures::{PICTURE_BYTES_MAX, PICTURES_MAX, PictureAnswer, PictureError};
+pub use sheet::SheetError;
+pub use statistics::{
+    ALERTS_MAX, Figures, Period, Statistics, StatisticsError, StatisticsQuery, StepTimes,
+};
 
 use crate::domain::case::{Case, LISTED_OPEN, MoveKind, Refusal, Step, Taken};
 use crate::domain::id::AlertId;
 use crate::domain::role::Actor;
+use crate::error::chain;
 use crate::outbox::{self, Outbox};
 use crate::retry::Backoff;
 use crate::store::{Store, StoreError, tables};
-use crate::supervise::{BlockingError, Supervisor, crash_point};
+use crate::supervise::{BlockingError, Supervisor, blocking, crash_point};
 use crate::telemetry::Registry;
-use crate::time::{Clock, WallTime};
+use crate::time::{Clock, TimeZone, WallTime};
 use metrics::{Metrics, StepOutcome};
+use pictures::Pictures;
 
 /// Deadlines are looked at so often even when nobody rings: the wall clock may have been set.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -34,6 +49,10 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 const EXPIRED_CHUNK: usize = 64;
 /// Open cases are counted for the metrics so often.
 const COUNT_PERIOD: Duration = Duration::from_secs(10);
+/// Summaries reckoned at the same time; more wait.
+const RECKONINGS_MAX: usize = 2;
+/// Pictures that no case has are looked for so often.
+const SWEEP_PERIOD: Duration = Duration::from_secs(24 * 3_600);
 /// The timer starts again after this when the store fails, at first and at most.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -61,17 +80,37 @@ struct Inner {
     store: Store,
     clock: Clock,
     outbox: Outbox,
+    pictures: Pictures,
+    zone: TimeZone,
+    reckoning: Semaphore,
     metrics: Metrics,
 }
 
+/// What cases stand on.
+#[derive(Clone, Debug)]
+pub struct CasesBase {
+    /// Where alerts and cases are.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// What tells receivers of moves, and knows the rules.
+    pub outbox: Outbox,
+    /// The folder of pictures; made when the first is added.
+    pub pictures: PathBuf,
+    /// By whose calendar periods are cut.
+    pub zone: TimeZone,
+}
+
 impl Cases {
-    /// Cases over `store`, which tell their moves through `outbox`. [`Cases::watch_deadlines`] starts
-    /// what must run.
-    pub fn new(store: Store, clock: Clock, outbox: Outbox, registry: &mut Registry) -> Cases {
+    /// The cases of `base`. [`Cases::watch_deadlines`] starts what must run.
+    pub fn new(base: CasesBase, registry: &mut Registry) -> Cases {
         Cases(Arc::new(Inner {
-            store,
-            clock,
-            outbox,
+            store: base.store,
+            clock: base.clock,
+            outbox: base.outbox,
+            pictures: Pictures::new(base.pictures),
+            zone: base.zone,
+            reckoning: Semaphore::new(RECKONINGS_MAX),
             metrics: Metrics::register(registry),
         }))
     }
@@ -146,15 +185,64 @@ impl Cases {
         self.0.store.get(tables::CASES, &alert)
     }
 
+    /// The time by the clock that cases go by.
+    pub fn now(&self) -> WallTime {
+        self.0.clock.now()
+    }
+
+    /// The figures of the alerts that fit `query`.
+    ///
+    /// # Errors
+    /// [`StatisticsError`]: the store, or too many alerts for one answer.
+    pub async fn statistics(&self, query: StatisticsQuery) -> Result<Statistics, StatisticsError> {
+        let _turn = self.0.reckoning.acquire().await;
+        let (store, zone, now) = (self.0.store.clone(), self.0.zone.clone(), self.now());
+        let work = move || statistics::read(&store, &query, &zone, now);
+        blocking("statistics", work).await?
+    }
+
+    /// The same as a spreadsheet (XLSX).
+    ///
+    /// # Errors
+    /// [`StatisticsError`], as for the figures, or of the spreadsheet.
+    pub async fn spreadsheet(&self, query: StatisticsQuery) -> Result<Vec<u8>, StatisticsError> {
+        let statistics = self.statistics(query).await?;
+        let zone = self.0.zone.clone();
+        let bytes = blocking("spreadsheet", move || sheet::write(&statistics, &zone)).await??;
+        Ok(bytes)
+    }
+
+    /// What the shift from `from` (inclusive) to `to` (exclusive) hands over: what was done in it, and
+    /// what is open now.
+    ///
+    /// # Errors
+    /// [`StatisticsError`]: the store, or too many moves for one answer.
+    pub async fn handover(
+        &self,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Handover, StatisticsError> {
+        let _turn = self.0.reckoning.acquire().await;
+        let (store, now) = (self.0.store.clone(), self.now());
+        blocking("handover", move || handover::read(&store, from, to, now)).await?
+    }
+
     async fn run(&self, token: CancellationToken) -> Result<(), TimerError> {
         let mut changes = self.0.outbox.changes();
-        let mut counted_at: Option<Instant> = None;
+        let (mut counted_at, mut swept_at): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             changes.mark_unchanged();
             let next_due = self.escalate().await.map_err(TimerError::Store)?;
             if counted_at.is_none_or(|at| at.elapsed() >= COUNT_PERIOD) {
                 self.count().await?;
                 counted_at = Some(Instant::now());
+            }
+            if swept_at.is_none_or(|at| at.elapsed() >= SWEEP_PERIOD) {
+                // Files that stay cost room, nothing else: no reason to let deadlines pass unseen.
+                if let Err(err) = self.sweep_pictures().await {
+                    error!(error = %chain(&err), "pictures cannot be swept");
+                }
+                swept_at = Some(Instant::now());
             }
             let poll = Instant::now() + LOOK_PERIOD;
             let next_at = next_due.map_or(poll, |due| self.0.clock.instant_of(due).min(poll));
@@ -236,7 +324,7 @@ impl Cases {
             }
             Ok(n_open)
         };
-        let n_open = crate::supervise::blocking("count cases", counted)
+        let n_open = blocking("count cases", counted)
             .await
             .map_err(TimerError::Blocking)?
             .map_err(TimerError::Store)?;

@@ -284,7 +284,7 @@ fn clip_line(entry: &Entry, http: SocketAddr) -> String {
     let after_ms = settled.since(clip.window.to).as_millis();
     match clip.reason {
         Some(MissedReason::NoCamera) => format!("clip   {door:<16} none: the door has no camera"),
-        Some(reason) => format!("clip   {door:<16} missed: {reason:?}"),
+        Some(reason) => format!("clip   {door:<16} missed: {}", reason.as_str()),
         None => format!(
             "clip   {door:<16} {} {after_ms} ms after its window: {url}",
             clip.state.as_str()

@@ -37,8 +37,8 @@ Example:
   stairgate simulate cameras --listen 127.0.0.1:8554 --cameras 4 --fault 30@2:freeze --fault 60@2:thaw
 
 Faults: drop=20 (of 1000), freeze, thaw, reset, reboot=10 (s), refuse=503, black-hole, jitter=200 (ms),
-burst=1000 (ms), clock-offset=-5000 (ms), clock-ppm=50, film=1, keys=all|none|4, sdp=good|garbage|no-video,
-clear")]
+burst=1000 (ms), clock-offset=-5000 (ms), clock-ppm=50, film=1, keys=all|none|4,
+sdp=good|garbage|no-video|other-codec, clear")]
     Cameras(CamerasArgs),
     /// A door that swipes a card again and again.
     #[command(after_help = "\

@@ -149,6 +149,8 @@ pub enum GapReason {
     BeforePreRoll,
     /// The disk could not take the bytes.
     DiskFull,
+    /// The footage disk was away, or another one was in its place.
+    DiskAway,
     /// The gateway was not running.
     GatewayDown,
 }
@@ -178,8 +180,25 @@ pub enum MissedReason {
     Overload,
     /// The disk could not take the bytes.
     DiskFull,
+    /// The footage disk was away, or another one was in its place.
+    DiskAway,
     /// The footage was deleted by retention.
     Deleted,
+}
+
+impl MissedReason {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MissedReason::NoFootage => "no-footage",
+            MissedReason::NoCamera => "no-camera",
+            MissedReason::CameraDown => "camera-down",
+            MissedReason::Overload => "overload",
+            MissedReason::DiskFull => "disk-full",
+            MissedReason::DiskAway => "disk-away",
+            MissedReason::Deleted => "deleted",
+        }
+    }
 }
 
 /// What became of a clip.
@@ -311,6 +330,21 @@ impl ClipRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_reasons_are_those_of_json() {
+        for reason in [
+            MissedReason::NoFootage,
+            MissedReason::NoCamera,
+            MissedReason::CameraDown,
+            MissedReason::Overload,
+            MissedReason::DiskFull,
+            MissedReason::DiskAway,
+            MissedReason::Deleted,
+        ] {
+            assert_eq!(serde_json::json!(reason), reason.as_str());
+        }
+    }
 
     #[test]
     fn footage_names_survive_the_round_trip_and_cannot_escape() {

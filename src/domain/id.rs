@@ -141,14 +141,6 @@ macro_rules! digest_id {
                 $name(bytes)
             }
 
-            /// The id right after it in the order of ids, for a range that begins behind it; the last
-            /// id is followed by itself.
-            #[must_use]
-            pub const fn next(self) -> $name {
-                let number = u128::from_be_bytes(self.0);
-                $name(number.saturating_add(1).to_be_bytes())
-            }
-
             /// Its 16 bytes, as stored.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0

@@ -160,12 +160,13 @@ impl ClipDesk {
         camera: &CameraId,
         window: ClipWindow,
     ) -> Result<(), StoreError> {
-        if !self.footage.is_there() {
-            // What is on the footage disk is not known now; the entry stays pending until it is back.
+        let hand = (entry, camera.clone());
+        self.in_hand.lock().insert(hand.clone());
+        let Some(outcome) = self.footage.settle_past(camera, window).await else {
+            // The disk is away; the entry stays pending until it is back.
+            self.in_hand.lock().remove(&hand);
             return Ok(());
-        }
-        self.in_hand.lock().insert((entry, camera.clone()));
-        let outcome = self.footage.settle_past(camera, window).await;
+        };
         self.record(entry, camera, outcome).await
     }
 
@@ -258,8 +259,10 @@ impl ClipDesk {
                         happened: Some(happened),
                     };
                     self.request(&order, camera, happened).await?;
-                } else {
+                } else if self.footage.is_there() {
                     self.settle_past(id, camera, clip.window).await?;
+                } else {
+                    continue;
                 }
                 info!(entry = %id, %camera, "pending clip taken up again");
             }

@@ -17,6 +17,9 @@ const SEEN_FACTOR: u32 = 2;
 
 /// Alerts are kept at least this long, since the outbox keeps steps of its feed for so long.
 const ALERTS_KEPT_MIN: Duration = Duration::from_secs(31 * 86_400);
+/// Alerts outlive entries of their time by so long: one that counts a flood is named by entries of a day,
+/// and steps that tell of it are looked for every six hours.
+const ALERTS_LINGER: Duration = Duration::from_secs(2 * 86_400);
 
 /// Removes entries that arrived before `now - keep`, their alerts when none is still under way, and
 /// dedup keys twice as old; returns how many entries. `now` must be a wall clock that is trusted.
@@ -42,7 +45,8 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
             })
             .await?;
     }
-    remove_old_alerts(store, now.minus(keep.max(ALERTS_KEPT_MIN))).await?;
+    let alerts_kept = keep.max(ALERTS_KEPT_MIN) + ALERTS_LINGER;
+    remove_old_alerts(store, now.minus(alerts_kept)).await?;
     loop {
         let old = older_than(store, tables::SEEN_ALONE, now.minus(keep * SEEN_FACTOR))?;
         if old.is_empty() {
@@ -60,39 +64,46 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
 }
 
 /// Removes alerts raised before `limit` with their deliveries and their case, but none that is still
-/// under way, none that stands, none whose case is open, and none whose entry is kept. Those that stay
-/// are passed over, so that they do not keep the others from their end.
+/// under way, none whose case is open, none that stands or stood after `limit`, and none whose entry is
+/// kept.
 async fn remove_old_alerts(store: &Store, limit: WallTime) -> Result<(), StoreError> {
     let standing: BTreeSet<AlertId> = store
         .scan(tables::CONDITIONS, &())
         .map(|row| row.map(|(_, alert)| alert))
         .collect::<Result<_, _>>()?;
-    let mut from: Option<(WallTime, AlertId)> = None;
+    let mut from = None;
     loop {
-        let mut old = Vec::new();
+        // Those that stay are passed over, however many they are.
         let until = (limit, AlertId::from_bytes([0; 16]));
         let rows = store.range(tables::ALERTS_BY_TIME, &(), from.as_ref(), Some(&until));
-        for row in rows.take(BATCH_MAX) {
-            old.push(row?.0);
-        }
-        let is_last = old.len() < BATCH_MAX;
-        from = old.last().map(|(at, id)| (*at, id.next()));
+        let found: Vec<(WallTime, AlertId)> = rows
+            .take(BATCH_MAX)
+            .map(|row| row.map(|(key, ())| key))
+            .collect::<Result<_, _>>()?;
+        let Some(last) = found.last().copied() else {
+            return Ok(());
+        };
+        let n_found = found.len();
+        let mut old = found;
         old.retain(|key| !standing.contains(&key.1));
-        if !old.is_empty() {
-            store
-                .write(move |txn| {
-                    old.iter()
-                        .try_for_each(|key| remove_alert(txn, key.0, key.1))
-                })
-                .await?;
-        }
-        if is_last {
+        let remove = move |txn: &mut Txn<'_>| {
+            old.iter()
+                .try_for_each(|key| remove_alert(txn, key.0, key.1, limit))
+        };
+        store.write(remove).await?;
+        if n_found < BATCH_MAX {
             return Ok(());
         }
+        from = Some(last);
     }
 }
 
-fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(), StoreError> {
+fn remove_alert(
+    txn: &mut Txn<'_>,
+    raised_at: WallTime,
+    id: AlertId,
+    limit: WallTime,
+) -> Result<(), StoreError> {
     let deliveries = txn.scan(tables::DELIVERIES, &id, LINKAGES_MAX)?;
     let Some(alert) = txn.get(tables::ALERTS, &id)? else {
         txn.delete(tables::ALERTS_BY_TIME, &(raised_at, id));
@@ -104,8 +115,10 @@ fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(
         None => false,
     };
     let case = txn.get(tables::CASES, &id)?;
-    let open = case.is_some_and(|case| case.state.is_open());
-    if entry_kept || open || deliveries.iter().any(under_way) {
+    let is_open = case.is_some_and(|case| case.state.is_open());
+    let has_ended_since = alert.ended_at.is_some_and(|at| at >= limit);
+    let is_waiting = deliveries.iter().any(under_way);
+    if entry_kept || is_open || has_ended_since || is_waiting {
         return Ok(());
     }
     outbox::remove_case(txn, id)?;
@@ -136,3 +149,7 @@ fn older_than(
     }
     Ok(old)
 }
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

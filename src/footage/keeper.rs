@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::ClipRequest;
 use super::boxes::Flaw;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
+use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, flaws_of};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
 use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
 use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
@@ -82,15 +82,6 @@ pub(super) struct Window {
     asked: Option<Instant>,
 }
 
-/// A GOP that a window needed and the disk has not taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MissedGop {
-    pub(super) from: Instant,
-    pub(super) until: Instant,
-    /// Has it left the ring, so that it never will be?
-    is_lost: bool,
-}
-
 /// The keeper of one camera.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -104,6 +95,8 @@ pub(super) struct Keeper {
     pub(super) missed: BTreeMap<GopSeq, MissedGop>,
     next_file: u64,
     blocked_until: Option<Instant>,
+    /// Why the disk refused what it last refused.
+    refused_for: GapReason,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
@@ -124,6 +117,7 @@ impl Keeper {
             missed: BTreeMap::new(),
             next_file: 0,
             blocked_until: None,
+            refused_for: GapReason::DiskFull,
             idle_since: None,
             last_seen: None,
             looked_at: None,
@@ -217,14 +211,22 @@ impl Keeper {
         (0..round.gops.len()).find_map(|idx| self.write_of(round, idx))
     }
 
-    /// Takes in how a write went: the file's name, or that the disk refused.
-    pub(super) fn wrote(&mut self, round: &Round, write: &Write, result: Option<FootageName>) {
+    /// Takes in how a write went: the file's name, or why the disk refused.
+    pub(super) fn wrote(
+        &mut self,
+        round: &Round,
+        write: &Write,
+        result: Result<FootageName, GapReason>,
+    ) {
         if write.is_new {
             self.next_file = write.file.0 + 1;
         }
-        let Some(name) = result else {
-            self.write_failed(round, write);
-            return;
+        let name = match result {
+            Ok(name) => name,
+            Err(reason) => {
+                self.write_failed(round, write, reason);
+                return;
+            }
         };
         let kept = self.kept.entry(write.file);
         kept.or_insert_with(|| Kept::new(write, name))
@@ -255,21 +257,22 @@ impl Keeper {
             .collect()
     }
 
-    /// Takes in whether the disk confirmed all that was written to `file`.
-    pub(super) fn synced(&mut self, round: &Round, file: FileId, confirmed: bool) {
+    /// Takes in whether the disk confirmed all that was written to `file`, or why not.
+    pub(super) fn synced(&mut self, round: &Round, file: FileId, result: Result<(), GapReason>) {
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
         kept.unsynced_since = None;
-        if confirmed {
+        if let Err(reason) = result {
+            self.refused_for = reason;
+            self.sync_failed(round.now, file);
+        } else {
             let stored = self.stored.get(&kept.last_seq);
             kept.synced = Some(Synced {
                 end: kept.end,
                 last_seq: kept.last_seq,
                 n_of_last: stored.map_or(0, |(_, n)| *n),
             });
-        } else {
-            self.sync_failed(round.now, file);
         }
     }
 
@@ -475,6 +478,7 @@ impl Keeper {
                 let missed = MissedGop {
                     from,
                     until,
+                    reason: self.refused_for,
                     is_lost,
                 };
                 self.missed.insert(gop.seq, missed);
@@ -483,14 +487,16 @@ impl Keeper {
     }
 
     /// The disk took none of `write`: its file is finished, its frames are tried again in another.
-    fn write_failed(&mut self, round: &Round, write: &Write) {
+    fn write_failed(&mut self, round: &Round, write: &Write, reason: GapReason) {
         let last = write.frames.last().map(|placed| placed.frame.media);
         let until = last.and_then(|last| round.instant_of(&write.run, last));
         let missed = MissedGop {
             from: write.taken_at,
             until: until.unwrap_or(write.taken_at),
+            reason,
             is_lost: false,
         };
+        self.refused_for = reason;
         self.missed.insert(write.seq, missed);
         self.blocked_until = Some(round.now + DISK_RETRY);
         if let Some(kept) = self.kept.get_mut(&write.file) {

@@ -78,6 +78,17 @@ pub(super) struct Synced {
     pub(super) n_of_last: usize,
 }
 
+/// A GOP that a window needed and the disk has not taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissedGop {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+    /// Why the disk has not taken it.
+    pub(super) reason: GapReason,
+    /// Has it left the ring, so that it never will be?
+    pub(super) is_lost: bool,
+}
+
 impl Kept {
     /// A file that its first write is about to fill.
     pub(super) fn new(write: &Write, name: FootageName) -> Kept {
@@ -150,7 +161,12 @@ impl Kept {
             });
         }
         let until = next.min(last.plus_ticks(FRAME_TICKS_MAX));
-        self.end = until.max(last.plus_ticks(1));
+        let end = until.max(last.plus_ticks(1));
+        if let Some(damage) = self.damage_at_end() {
+            // The last picture is no better for standing longer, and neither is what follows it.
+            damage.to = end;
+        }
+        self.end = end;
         self.end_is_guess = false;
     }
 
@@ -173,6 +189,13 @@ impl Kept {
         let is_lost = |flaw: &&Flaw| flaw.reason == GapReason::PacketsLost;
         let last = self.flaws.iter().rfind(is_lost);
         last.is_some_and(|flaw| flaw.to >= self.end)
+    }
+
+    fn damage_at_end(&mut self) -> Option<&mut Flaw> {
+        let end = self.end;
+        let mut flaws = self.flaws.iter_mut();
+        let last = flaws.rfind(|flaw| flaw.reason == GapReason::PacketsLost);
+        last.filter(|flaw| flaw.to >= end)
     }
 }
 

@@ -7,13 +7,17 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::store::{Store, StoreError, tables};
+use crate::supervise;
 
 /// Name of the mark's file in the footage folder.
 const FILE_NAME: &str = "stairgate-footage-id";
 /// Bytes of a mark that are read, at most.
 const MARK_BYTES_MAX: u64 = 64;
+/// Longest time for a disk to show its mark: a disk that spins up takes 10 s. Beyond it the disk hangs.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(15);
 
 /// What the footage folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,24 +45,29 @@ pub(super) enum MarkError {
     /// The store cannot be read or written.
     #[error("keep the mark of the footage disk in the store")]
     Store(#[source] StoreError),
+    /// Nothing can be read in the background.
+    #[error("read the mark of the footage disk")]
+    Blocking(#[source] supervise::BlockingError),
 }
 
 /// Compares the folder's mark with the store's. On the very first start, when neither has one, the
-/// folder is made and marked.
-pub(super) async fn check(root: &Path, store: &Store) -> Result<Mark, MarkError> {
+/// folder is made and marked. On a disk that hangs it does not return.
+pub(super) async fn check(root: PathBuf, store: Store) -> Result<Mark, MarkError> {
     let known = store
         .get(tables::FOOTAGE_MARK, &())
         .map_err(MarkError::Store)?;
-    match (read(root)?, known) {
+    let at = root.clone();
+    let found = supervise::blocking("footage-mark", move || read(&at)).await;
+    match (found.map_err(MarkError::Blocking)??, known) {
         (Some(found), Some(known)) if found == known => Ok(Mark::Ours),
         (Some(_), Some(_)) => Ok(Mark::Foreign),
         (None, Some(_)) => Ok(Mark::Away),
         // The store is new and the disk was used before: its files are reported as unknown ones.
-        (Some(found), None) => remember(store, found).await.map(|()| Mark::Ours),
+        (Some(found), None) => remember(&store, found).await.map(|()| Mark::Ours),
         (None, None) => {
             let id = format!("{:032x}", fastrand::u128(..));
-            write(root, &id)?;
-            remember(store, id).await.map(|()| Mark::Ours)
+            write(&root, &id)?;
+            remember(&store, id).await.map(|()| Mark::Ours)
         }
     }
 }
@@ -110,15 +119,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path());
         let root = folder.path().join("footage");
-        assert_eq!(check(&root, &store).await.unwrap(), Mark::Ours);
-        assert_eq!(check(&root, &store).await.unwrap(), Mark::Ours);
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Ours
+        );
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Ours
+        );
         std::fs::rename(&root, folder.path().join("elsewhere")).unwrap();
-        assert_eq!(check(&root, &store).await.unwrap(), Mark::Away);
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Away
+        );
         assert!(!root.exists(), "nothing is made on the bare mount point");
         write(&root, "another").unwrap();
-        assert_eq!(check(&root, &store).await.unwrap(), Mark::Foreign);
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Foreign
+        );
         std::fs::remove_dir_all(&root).unwrap();
         std::fs::rename(folder.path().join("elsewhere"), &root).unwrap();
-        assert_eq!(check(&root, &store).await.unwrap(), Mark::Ours);
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Ours
+        );
     }
 }

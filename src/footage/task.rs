@@ -18,13 +18,14 @@ use tracing::{error, info, warn};
 use super::file::{FileError, FootageFile};
 use super::keeper::{Keeper, Settled, Write};
 use super::kept::FileId;
+use super::marker::{self, Mark};
 use super::metrics::Metrics;
 use super::past;
 use super::recent::Recent;
 use super::round::Round;
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
-use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName};
+use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, GapReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::{CameraId, EntryId};
 use crate::error::{Class, chain};
@@ -153,13 +154,16 @@ impl KeeperTask {
         Ok(())
     }
 
-    /// Appends to the write's file, made first when it is new; `None` when the disk refuses.
-    async fn write(&mut self, write: &Write) -> Result<Option<FootageName>, KeeperError> {
+    /// Appends to the write's file, made first when it is new; or says why the disk refuses.
+    async fn write(
+        &mut self,
+        write: &Write,
+    ) -> Result<Result<FootageName, GapReason>, KeeperError> {
         let shared = Arc::clone(&self.shared);
         let wall = shared.clock.at(write.taken_at);
         let file = self.files.remove(&write.file);
         if file.is_none() && !write.is_new {
-            return Ok(None);
+            return Ok(Err(GapReason::DiskFull));
         }
         let (job, camera) = (write.clone(), self.feed.camera().clone());
         let result = self
@@ -187,16 +191,16 @@ impl KeeperTask {
                 self.shared.metrics.written_bytes.inc_by(bytes);
                 let name = file.name().clone();
                 self.files.insert(write.file, file);
-                Ok(Some(name))
+                Ok(Ok(name))
             }
             (file, result) => {
                 if let Some(file) = file {
                     self.files.insert(write.file, file);
                 }
-                if let Err(err) = result {
-                    self.shared.refused(&err);
-                }
-                Ok(None)
+                Ok(Err(match result {
+                    Ok(_) => GapReason::DiskFull,
+                    Err(err) => self.shared.refused(&err),
+                }))
             }
         }
     }
@@ -206,7 +210,7 @@ impl KeeperTask {
         let mut rows = Vec::new();
         for id in self.keeper.syncs(round) {
             let Some(mut file) = self.files.remove(&id) else {
-                self.keeper.synced(round, id, false);
+                self.keeper.synced(round, id, Err(GapReason::DiskFull));
                 continue;
             };
             let (file, result) = self
@@ -216,12 +220,11 @@ impl KeeperTask {
                     (file, result)
                 })
                 .await?;
-            match result {
-                Ok(()) => rows.push((file.name().clone(), file.record(FootageState::Open))),
-                Err(err) => self.shared.refused(&err),
+            let result = result.map_err(|err| self.shared.refused(&err));
+            if result.is_ok() {
+                rows.push((file.name().clone(), file.record(FootageState::Open)));
             }
-            let is_synced = rows.last().is_some_and(|(name, _)| name == file.name());
-            self.keeper.synced(round, id, is_synced);
+            self.keeper.synced(round, id, result);
             self.files.insert(id, file);
         }
         self.shared.index(rows).await
@@ -244,7 +247,9 @@ impl KeeperTask {
                     rows.push((name, record));
                 }
                 // Its row stays open, so the next start finishes it.
-                Err(err) => self.shared.refused(&err),
+                Err(err) => {
+                    self.shared.refused(&err);
+                }
             }
         }
         self.shared.index(rows).await
@@ -257,7 +262,7 @@ impl KeeperTask {
         outcome: ClipOutcome,
     ) -> ClipOutcome {
         let started = shared.started.min(request.to);
-        if request.from >= started {
+        if request.from >= started || !shared.is_there.load(Ordering::Acquire) {
             return outcome;
         }
         let own = match &outcome {
@@ -307,6 +312,13 @@ impl KeeperTask {
 }
 
 impl Shared {
+    /// Does the disk show our mark just now?
+    pub(super) async fn has_mark(&self) -> bool {
+        let check = marker::check(self.options.path.clone(), self.store.clone());
+        let found = tokio::time::timeout(marker::ANSWER_MAX, check).await;
+        matches!(found, Ok(Ok(Mark::Ours)))
+    }
+
     async fn index(&self, rows: Vec<(FootageName, FootageRecord)>) -> Result<(), KeeperError> {
         if rows.is_empty() {
             return Ok(());
@@ -323,7 +335,8 @@ impl Shared {
         self.store.write(put).await.map_err(KeeperError::Index)
     }
 
-    fn refused(&self, err: &FileError) {
+    /// Counts and logs that the disk refused; returns what a gap is laid to.
+    fn refused(&self, err: &FileError) -> GapReason {
         self.metrics.write_errors.inc();
         if let Some(n_held_back) = self.warnings.pass() {
             let error = chain(err).to_string();
@@ -336,6 +349,13 @@ impl Shared {
                     );
                 }
             }
+        }
+        // An unmounted disk fails what is open with an I/O error before anyone has looked for its mark.
+        let is_away = matches!(err, FileError::Away) || !self.is_there.load(Ordering::Acquire);
+        if is_away {
+            GapReason::DiskAway
+        } else {
+            GapReason::DiskFull
         }
     }
 

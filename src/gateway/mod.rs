@@ -18,13 +18,13 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
-use crate::case::Cases;
+use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
-use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
+use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{Roster, RosterError, SiteKeyError};
@@ -32,9 +32,9 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::Api;
+use crate::web::{Api, Hosts, LiveFeed};
 
-pub use run::{Request, RunError};
+pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ struct Events {
     doors: mpsc::Receiver<DoorEvent>,
     clips: mpsc::Receiver<ClipSettled>,
     cameras: mpsc::Receiver<CameraEvent>,
-    footage: mpsc::Receiver<FootageEvent>,
+    disk: watch::Receiver<DiskReport>,
     outbox: mpsc::Receiver<OutboxEvent>,
 }
 
@@ -176,8 +176,15 @@ impl Gateway {
         )
         .map_err(BuildError::Store)?;
         outbox.set_case_rules(config.case.rules.clone());
-        let cases = Cases::new(store.clone(), clock.clone(), outbox.clone(), &mut registry);
-        let (footage, clips, footage_events) = Footage::open(
+        let cases_base = CasesBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            pictures: config.case.pictures.clone(),
+            zone: config.compound.time_zone.clone(),
+        };
+        let cases = Cases::new(cases_base, &mut registry);
+        let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
             store.clone(),
@@ -262,9 +269,12 @@ impl Gateway {
             doors: doors.clone(),
             accounts,
             outbox: outbox.clone(),
+            live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             shelf,
+            footage: footage.clone(),
             board,
+            hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
         };
@@ -296,7 +306,7 @@ impl Gateway {
                 doors: door_events,
                 clips,
                 cameras: camera_events,
-                footage: footage_events,
+                disk,
                 outbox: outbox_events,
             },
             listener,

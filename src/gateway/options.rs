@@ -56,6 +56,7 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
         online_doors: asks_us.map(|door| door.door.id.clone()).collect(),
         length: config.footage.clip,
         clocks_agree_within: config.controller_skew_max,
+        late_max: config.footage.retention,
     }
 }
 

@@ -160,6 +160,12 @@ fn alerts(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
             )
         });
     }
+    for row in store.scan(tables::ALERTS_BY_ENTRY, &()) {
+        let ((entry, id), ()) = row?;
+        findings.expect(store.get(tables::ALERTS, &id)?.is_some(), || {
+            format!("the list of alerts by entry has {id} of {entry}, the alert does not exist")
+        });
+    }
     for row in store.scan(tables::ALERTS_BY_TIME, &()) {
         let ((at, id), ()) = row?;
         let alert = store.get(tables::ALERTS, &id)?;

@@ -1,7 +1,9 @@
 //! What is read from a request's path and query, with problem documents for what cannot be read.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +14,9 @@ pub(super) struct Asked<T>(pub(super) T);
 
 /// The `{id}` of the path.
 pub(super) struct Id(pub(super) String);
+
+/// The body's bytes, within the route's limit.
+pub(super) struct Raw(pub(super) Bytes);
 
 /// A query without any key.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +41,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Id(id)),
             Err(err) => Err(Problem::bad_request(format!("path: {}", err.body_text()))),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Raw(bytes)),
+            Err(err) if err.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body is larger than this path takes",
+            )),
+            Err(err) => Err(Problem::bad_request(format!("body: {}", err.body_text()))),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use stairgate::account::{self, Accounts};
-use stairgate::case::Cases;
+use stairgate::case::{Cases, CasesBase};
 use stairgate::clip::{ClipShelf, ShelfOptions};
 use stairgate::domain::alert::{Alert, AlertKind};
 use stairgate::domain::case::CaseState;
@@ -21,7 +21,7 @@ use stairgate::outbox::{self, FloodOptions, Outbox, OutboxBase, OutboxOptions};
 use stairgate::store::{Store, StoreOptions, tables, verify};
 use stairgate::supervise::Supervisor;
 use stairgate::telemetry::HealthBoard;
-use stairgate::time::Clock;
+use stairgate::time::{Clock, TimeZone};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -70,7 +70,14 @@ impl Bed {
             ..OutboxOptions::default()
         };
         let (outbox, _) = Outbox::start(base, options, Vec::new(), facts(), &mut registry).unwrap();
-        let cases = Cases::new(store.clone(), clock.clone(), outbox.clone(), &mut registry);
+        let cases_base = CasesBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            pictures: dir.join("pictures"),
+            zone: TimeZone::utc(),
+        };
+        let cases = Cases::new(cases_base, &mut registry);
         let shelf = ClipShelf::new(dir.join("footage"), ShelfOptions::default());
         let base = FeedBase {
             store: store.clone(),

@@ -10,6 +10,7 @@ mod frame_number;
 mod harness;
 mod numbered;
 
+mod case;
 mod cli;
 mod conditions;
 mod clip;

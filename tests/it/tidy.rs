@@ -18,8 +18,10 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Each foreign crate that only one module names, and that module; where there are more, each for a
 /// reason of its own.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 16] = [
     ("axum", &["web"]),
+    ("hyper", &["web"]),
+    ("hyper_util", &["web"]),
     ("clap", &["cli"]),
     ("ffmpeg_next", &["mux"]),
     ("ntex", &["door"]),

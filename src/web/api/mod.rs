@@ -2,9 +2,13 @@
 
 pub(super) mod alerts;
 pub(super) mod cameras;
+pub(super) mod cases;
 pub(super) mod clips;
 pub(super) mod deliveries;
 pub(super) mod doors;
 pub(super) mod entries;
 pub(super) mod openapi;
+pub(super) mod pictures;
 pub(super) mod service;
+pub(super) mod statistics;
+pub(super) mod stream;

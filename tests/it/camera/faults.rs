@@ -52,16 +52,19 @@ fn of(sim: &SimCameras) -> Vec<CameraOptions> {
 }
 
 #[tokio::test]
-async fn a_description_that_is_garbage_or_has_no_video_says_so() {
+async fn a_description_that_is_garbage_or_has_no_video_or_another_codec_says_so() {
     let mut logs = Logs::capture();
     logs.expect("camera cannot be had");
-    let (sim, _tasks) = simulated(2).await;
+    let (sim, _tasks) = simulated(3).await;
     sim.set_fault(0, CameraFault::Sdp(Sdp::Garbage)).unwrap();
     sim.set_fault(1, CameraFault::Sdp(Sdp::NoVideo)).unwrap();
+    let other = CameraFault::Sdp(Sdp::OtherCodec);
+    sim.set_fault(2, other).unwrap();
     let site = Site::start(CamerasOptions::DEFAULT, of(&sim));
     site.says("c000", State::Failed, "description cannot be read")
         .await;
     site.says("c001", State::Failed, "offers no video").await;
+    site.says("c002", State::Failed, "jpeg").await;
     site.cameras.stop().await;
 }
 

@@ -6,6 +6,7 @@ mod crash;
 mod receivers;
 mod site;
 mod sites;
+mod stop;
 
 use std::time::Duration;
 
