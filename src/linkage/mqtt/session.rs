@@ -125,6 +125,14 @@ impl Session {
         }
     }
 
+    fn take(&self, event: &Event) {
+        match event {
+            Event::Outgoing(Outgoing::Publish(id)) => self.sent(*id),
+            Event::Incoming(Packet::PubAck(ack)) => self.acknowledged(ack),
+            Event::Outgoing(_) | Event::Incoming(_) => {}
+        }
+    }
+
     fn sent(&self, id: u16) {
         let mut waiting = self.waiting.lock();
         if let Some(waiter) = waiting.queued.pop_front() {
@@ -161,15 +169,19 @@ async fn run(session: Arc<Session>, mut events: EventLoop) {
             event = events.poll() => event,
         };
         match event {
-            Ok(Event::Outgoing(Outgoing::Publish(id))) => session.sent(id),
-            Ok(Event::Incoming(Packet::PubAck(ack))) => session.acknowledged(&ack),
-            Ok(Event::Incoming(Packet::Disconnect(_))) => {
-                break "the broker ended the session".to_owned();
+            Ok(event) => {
+                session.take(&event);
+                if matches!(event, Event::Incoming(Packet::Disconnect(_))) {
+                    break "the broker ended the session".to_owned();
+                }
             }
-            Ok(_) => {}
             Err(err) => break reason(&err),
         }
     };
+    // What was read together with the end of the connection: a broker may acknowledge and hang up.
+    for event in events.state.events.drain(..) {
+        session.take(&event);
+    }
     session.ended(&why);
 }
 
