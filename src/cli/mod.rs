@@ -15,6 +15,7 @@ mod check_config;
 mod demo;
 mod printer;
 mod probe;
+mod rotate_key;
 mod run;
 mod simulate;
 mod user;
@@ -74,7 +75,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and roster.
+    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and limits.
     #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
     Run {
         #[command(flatten)]
@@ -103,6 +104,13 @@ Examples:
     /// gateway must not be running.
     #[command(after_help = "Example:\n  stairgate accept-disk --config gateway.toml")]
     AcceptDisk {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Make a new key for names and card numbers in the ledger, and seal them anew; the gateway must
+    /// not be running.
+    #[command(after_help = "Example:\n  stairgate rotate-key --config gateway.toml")]
+    RotateKey {
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -161,6 +169,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
         Command::Probe(args) => probe::probe(&args, printer),
         Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
+        Command::RotateKey { config } => rotate_key::rotate(&config.config, printer),
         Command::Demo {
             cameras,
             port,

@@ -22,12 +22,12 @@ use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
-use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
-use crate::roster::{Roster, RosterError, SiteKeyError};
+use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
@@ -46,8 +46,8 @@ pub enum BuildError {
     #[error("open the site key")]
     SiteKey(#[source] SiteKeyError),
     /// The roster cannot be read.
-    #[error("read the roster")]
-    Roster(#[source] RosterError),
+    #[error("open the roster")]
+    Roster(#[source] RosterOpenError),
     /// The footage folder cannot be used.
     #[error("open the footage")]
     Footage(#[source] FootageError),
@@ -103,7 +103,7 @@ pub struct Gateway {
 #[derive(Clone, Debug)]
 struct Parts {
     store: Store,
-    roster: Arc<Roster>,
+    roster: Roster,
     doors: Doors,
     cameras: Cameras,
     footage: Footage,
@@ -153,9 +153,6 @@ impl Gateway {
         // In a group of its own: the writer ends after everything that may still write.
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
-        let roster = Roster::load(options::roster(&config, hasher), clock.clone())
-            .map_err(BuildError::Roster)?;
-        let roster = Arc::new(roster);
         let linkages =
             options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
@@ -184,6 +181,14 @@ impl Gateway {
             zone: config.compound.time_zone.clone(),
         };
         let cases = Cases::new(cases_base, &mut registry);
+        let base = LedgerBase {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            clock: clock.clone(),
+        };
+        let roster = Roster::open(base, config.roster_options(hasher))
+            .await
+            .map_err(BuildError::Roster)?;
         let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -236,11 +241,12 @@ impl Gateway {
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
-            roster: Arc::clone(&roster),
+            roster: roster.clone(),
             doors: doors.clone(),
             clips: desk.clone(),
             outbox: outbox.clone(),
             conditions: conditions.clone(),
+            last_seen: LastSeen::default(),
             metrics: EntryMetrics::register(&mut registry),
         };
         let accounts = Accounts::at(&config.web.accounts_file);
@@ -271,6 +277,7 @@ impl Gateway {
             outbox: outbox.clone(),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
+            roster: roster.clone(),
             shelf,
             footage: footage.clone(),
             board,

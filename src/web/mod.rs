@@ -21,7 +21,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::sync::watch;
 
 use crate::account::Accounts;
@@ -32,6 +32,7 @@ use crate::domain::case::StepKind;
 use crate::door::Doors;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
+use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
@@ -63,6 +64,8 @@ pub struct Api {
     pub cases: Cases,
     /// What streams of alerts read from.
     pub live: LiveFeed,
+    /// Who may enter.
+    pub roster: Roster,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// Kept footage, and whether its disk is there.
@@ -98,6 +101,25 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/cancel", step(StepKind::Cancel))
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
+        .route("/dwellings", get(api::dwellings::list))
+        .route(
+            "/dwellings/{id}",
+            get(api::dwellings::one).put(api::dwellings::put),
+        )
+        .route("/dwellings/{id}/history", get(api::dwellings::history))
+        .route(
+            "/dwellings/{id}/cardholders",
+            get(api::cardholders::list).post(api::cardholders::add),
+        )
+        .route(
+            "/dwellings/{id}/cardholders/{holder}",
+            put(api::cardholders::change).delete(api::cardholders::remove),
+        )
+        .route("/cards", get(api::cards::list).post(api::cards::issue))
+        .route("/cards/{id}", get(api::cards::one).put(api::cards::redate))
+        .route("/cards/{id}/revoke", post(api::cards::revoke))
+        .route("/cards/{id}/lost", post(api::cards::lose))
+        .route("/cards/{id}/found", post(api::cards::find))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
