@@ -11,8 +11,9 @@ use super::{Compound, FootageRules, FreeSpaceFloor, OutboxRules, StorePaths, Web
 use crate::camera::{CamerasOptions, RingOptions};
 use crate::domain::access::AtDoor;
 use crate::domain::clip::ClipLength;
-use crate::domain::dwelling::{AppliesTo, LimitPolicy, Relation};
+use crate::domain::dwelling::Relation;
 use crate::domain::limit::FloorArea;
+use crate::domain::reckoning::{AppliesTo, LimitPolicy};
 use crate::outbox::FloodOptions;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::time::TimeZone;

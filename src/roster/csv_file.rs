@@ -293,6 +293,8 @@ impl<'b> Builder<'b> {
                 area: area.unwrap_or(FloorArea::from_hundredths_m2(0).expect("zero is an area")),
                 tenure,
                 beds,
+                from: None,
+                to: None,
             },
             holders: Vec::new(),
         });

@@ -5,6 +5,7 @@
 //! Not here: issuing and revoking.
 
 mod csv_file;
+mod ledger;
 mod problem;
 mod site_key;
 
@@ -15,14 +16,20 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
+pub use ledger::{
+    Applied, Batch, BeyondLimit, CardFacts, Change, HolderFacts, KnownCard, KnownHolder, Mode,
+    Outcome, Refusal, STEPS_MAX, Snapshot, Step, Validity, WHY_CHARS_MAX,
+};
 pub use problem::{RosterError, RowProblem};
 pub use site_key::{SiteKeyError, open_site_key};
 
 use crate::domain::access::{AccessView, AtDoor, CardGrant, CardState};
 use crate::domain::card::{CardHasher, CardNumber};
-use crate::domain::dwelling::{Day, Dwelling, LimitPolicy, Occupant, PersonKey, Reckoning, reckon};
+use crate::domain::dwelling::{Day, Dwelling};
 use crate::domain::id::StairwellId;
+use crate::domain::person::PersonKey;
 use crate::domain::place::Place;
+use crate::domain::reckoning::{Holding, LimitPolicy, Moment, Occupant, Reckoning, reckon};
 use crate::time::{Clock, TimeZone, WallTime};
 
 /// Where the roster comes from and by which rules it is read.
@@ -74,11 +81,11 @@ pub struct Roster {
     hasher: CardHasher,
     options: ArcSwap<RosterOptions>,
     clock: Clock,
-    snapshot: ArcSwap<Snapshot>,
+    snapshot: ArcSwap<Standing>,
 }
 
 #[derive(Debug, Default)]
-struct Snapshot {
+struct Standing {
     view: Arc<AccessView>,
     dwellings: Arc<[ReckonedDwelling]>,
     /// Cards that doors may let in, sorted by number.
@@ -156,15 +163,15 @@ impl Roster {
     }
 }
 
-fn read(options: &RosterOptions, clock: &Clock) -> Result<Snapshot, RosterError> {
+fn read(options: &RosterOptions, clock: &Clock) -> Result<Standing, RosterError> {
     let Some(file) = &options.file else {
         let view = AccessView {
             cards: HashMap::new(),
             at_door: options.at_door,
         };
-        return Ok(Snapshot {
+        return Ok(Standing {
             view: Arc::new(view),
-            ..Snapshot::default()
+            ..Standing::default()
         });
     };
     let rows = csv_file::read(file, options)?;
@@ -186,14 +193,17 @@ fn read(options: &RosterOptions, clock: &Clock) -> Result<Snapshot, RosterError>
 }
 
 /// Reckons every dwelling's limit and makes the view and the doors' lists.
-fn assemble(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Snapshot {
-    let today = Day::from_civil(options.time_zone.date_of(now));
+fn assemble(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Standing {
+    let moment = Moment {
+        day: Day::from_civil(options.time_zone.date_of(now)),
+        at: now,
+    };
     let mut dwellings = Vec::new();
     let mut cards = HashMap::new();
     let mut listed = Vec::new();
     for row in rows.dwellings {
         let occupants = occupants(&row.holders, now);
-        let reckoning = reckon(&options.limit, &row.dwelling, &occupants, today);
+        let reckoning = reckon(&options.limit, &row.dwelling, &occupants, moment);
         let place = &row.dwelling.place;
         for holder in row.holders {
             let surplus = reckoning.surplus().contains(&holder.id);
@@ -225,7 +235,7 @@ fn assemble(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Sna
         });
     }
     listed.sort_by(|a, b| a.number.cmp(&b.number));
-    Snapshot {
+    Standing {
         view: Arc::new(AccessView {
             cards,
             at_door: options.at_door,
@@ -253,6 +263,7 @@ fn occupants(holders: &[csv_file::HolderRows], now: WallTime) -> Vec<Occupant> {
                 from: None,
                 to: None,
                 added_at: WallTime::from_unix_ns(i64::try_from(idx).unwrap_or(i64::MAX)),
+                holding: Holding::Until(None),
             });
         }
     }

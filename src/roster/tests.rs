@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::domain::access::{Outcome, Reason, Request};
-use crate::domain::dwelling::{AppliesTo, LimitBasis, Relation};
+use crate::domain::dwelling::Relation;
+use crate::domain::reckoning::{AppliesTo, LimitBasis};
 use crate::domain::swipe::Method;
 
 const HEADER: &str = "dwelling,place,number,area_m2,tenure,beds,holder,name,relation,card,state,valid_from,valid_until";
