@@ -61,6 +61,11 @@ impl Day {
         Day(span.get_days())
     }
 
+    /// Days since 1970-01-01.
+    pub const fn days_since_1970(self) -> i32 {
+        self.0
+    }
+
     /// As a civil date.
     pub fn civil(self) -> jiff::civil::Date {
         let span = jiff::Span::new().try_days(self.0);

@@ -7,6 +7,7 @@
 mod csv_file;
 mod ledger;
 mod problem;
+pub mod sheet;
 mod site_key;
 
 use std::collections::{BTreeSet, HashMap};

@@ -56,7 +56,11 @@ impl Decimal {
     /// Its whole part, what stands behind the point cut off.
     pub(super) fn floor(&self) -> Option<u64> {
         let (whole, _) = self.split(0)?;
-        if whole.is_empty() { Some(0) } else { whole.parse().ok() }
+        if whole.is_empty() {
+            Some(0)
+        } else {
+            whole.parse().ok()
+        }
     }
 
     /// How many digits are significant.
@@ -72,7 +76,11 @@ impl Decimal {
         /// A millionth, in units of 10⁻⁸.
         const SLACK: u64 = 100;
         let (whole, rest) = self.split(2)?;
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let whole: u64 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
         let rest: String = rest.chars().chain("000000".chars()).take(6).collect();
         let rest: u64 = rest.parse().ok()?;
         let hundredths = if rest <= SLACK {
@@ -89,10 +97,17 @@ impl Decimal {
     fn split(&self, n_places: i32) -> Option<(String, String)> {
         let exponent = self.exponent + n_places;
         if let Ok(n_zeros) = usize::try_from(exponent) {
-            return Some((format!("{}{}", self.digits, "0".repeat(n_zeros)), String::new()));
+            return Some((
+                format!("{}{}", self.digits, "0".repeat(n_zeros)),
+                String::new(),
+            ));
         }
         let n_behind = usize::try_from(-exponent).ok()?;
-        let padded = format!("{}{}", "0".repeat((n_behind + 1).saturating_sub(self.digits.len())), self.digits);
+        let padded = format!(
+            "{}{}",
+            "0".repeat((n_behind + 1).saturating_sub(self.digits.len())),
+            self.digits
+        );
         let (whole, rest) = padded.split_at_checked(padded.len().checked_sub(n_behind)?)?;
         Some((whole.to_owned(), rest.to_owned()))
     }
@@ -128,7 +143,9 @@ mod tests {
             let decimal = Decimal::read(text).unwrap();
             assert_eq!(decimal.hundredths(), hundredths, "{text}");
         }
-        for bad in ["", ".", "-1", "1,5", "1e", "1e+", "1e4000", "0x10", "NaN", "1.2.3", "+1"] {
+        for bad in [
+            "", ".", "-1", "1,5", "1e", "1e+", "1e4000", "0x10", "NaN", "1.2.3", "+1",
+        ] {
             assert_eq!(Decimal::read(bad), None, "{bad}");
         }
     }
@@ -143,7 +160,11 @@ mod tests {
             ("10.5", None),
             ("0", Some("0")),
         ] {
-            assert_eq!(Decimal::read(text).unwrap().whole().as_deref(), whole, "{text}");
+            assert_eq!(
+                Decimal::read(text).unwrap().whole().as_deref(),
+                whole,
+                "{text}"
+            );
         }
         assert_eq!(Decimal::read("46387.75").unwrap().floor(), Some(46387));
         assert_eq!(Decimal::read("0.75").unwrap().floor(), Some(0));

@@ -127,7 +127,9 @@ impl Table {
     }
 
     fn value_at(&self, row: u32, column: u32) -> Option<Cell> {
-        let idx = self.lines.binary_search_by_key(&row.checked_add(1)?, |l| l.row);
+        let idx = self
+            .lines
+            .binary_search_by_key(&row.checked_add(1)?, |l| l.row);
         let cell = self.lines.get(idx.ok()?)?.cell(column);
         (*cell != Cell::Empty).then(|| cell.clone())
     }
@@ -171,7 +173,14 @@ mod tests {
 
     #[test]
     fn columns_are_named_as_spreadsheet_programs_do() {
-        for (column, letters) in [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (701, "ZZ"), (702, "AAA")] {
+        for (column, letters) in [
+            (0, "A"),
+            (25, "Z"),
+            (26, "AA"),
+            (51, "AZ"),
+            (701, "ZZ"),
+            (702, "AAA"),
+        ] {
             assert_eq!(ColumnLetters(column).to_string(), letters);
         }
     }
@@ -181,22 +190,50 @@ mod tests {
         let text = |text: &str| Cell::Text(text.into());
         let mut table = Table {
             lines: vec![
-                Line { row: 1, cells: vec![text("期"), Cell::Empty] },
-                Line { row: 40, cells: vec![text("301"), text("a")] },
-                Line { row: 41, cells: vec![Cell::Empty, text("b")] },
-                Line { row: 43, cells: vec![Cell::Empty, text("c")] },
-                Line { row: 44, cells: vec![Cell::Empty, text("d")] },
+                Line {
+                    row: 1,
+                    cells: vec![text("期"), Cell::Empty],
+                },
+                Line {
+                    row: 40,
+                    cells: vec![text("301"), text("a")],
+                },
+                Line {
+                    row: 41,
+                    cells: vec![Cell::Empty, text("b")],
+                },
+                Line {
+                    row: 43,
+                    cells: vec![Cell::Empty, text("c")],
+                },
+                Line {
+                    row: 44,
+                    cells: vec![Cell::Empty, text("d")],
+                },
             ],
             merged: vec![
-                Merged { first_row: 0, last_row: 0, first_column: 0, last_column: 1 },
-                Merged { first_row: 39, last_row: 42, first_column: 0, last_column: 2 },
+                Merged {
+                    first_row: 0,
+                    last_row: 0,
+                    first_column: 0,
+                    last_column: 1,
+                },
+                Merged {
+                    first_row: 39,
+                    last_row: 42,
+                    first_column: 0,
+                    last_column: 2,
+                },
             ],
             ..Table::default()
         };
         table.spread_merged(30).unwrap();
         let first: Vec<&Cell> = table.lines.iter().map(|line| line.cell(0)).collect();
         let (heading, dwelling) = (text("期"), text("301"));
-        assert_eq!(first, [&heading, &dwelling, &dwelling, &dwelling, &Cell::Empty]);
+        assert_eq!(
+            first,
+            [&heading, &dwelling, &dwelling, &dwelling, &Cell::Empty]
+        );
         assert_eq!(table.lines[0].cell(1), &heading);
         assert_eq!(table.lines[1].cell(2), &Cell::Empty);
     }

@@ -17,10 +17,13 @@ pub struct PlaceBook {
 
 impl PlaceBook {
     /// From id, building and unit of each stairwell.
-    pub fn new<'s>(stairwells: impl IntoIterator<Item = (&'s StairwellId, &'s str, &'s str)>) -> PlaceBook {
+    pub fn new<'s>(
+        stairwells: impl IntoIterator<Item = (&'s StairwellId, &'s str, &'s str)>,
+    ) -> PlaceBook {
         let mut book = PlaceBook::default();
         for (id, building, unit) in stairwells {
-            book.ids.insert(id.as_str().to_ascii_lowercase(), id.clone());
+            book.ids
+                .insert(id.as_str().to_ascii_lowercase(), id.clone());
             let wall = (label(building), label(unit));
             book.by_wall
                 .entry(wall)
@@ -99,7 +102,10 @@ fn label(text: &str) -> String {
 /// A dwelling's number without `室` and its like: `301室` and `301` are one dwelling.
 pub(super) fn number_label(text: &str) -> String {
     let mut plain = squeeze(text);
-    while let Some(rest) = ["室", "号", "房", "户"].iter().find_map(|s| plain.strip_suffix(s)) {
+    while let Some(rest) = ["室", "号", "房", "户"]
+        .iter()
+        .find_map(|s| plain.strip_suffix(s))
+    {
         plain = rest.to_owned();
     }
     plain
@@ -149,13 +155,26 @@ mod tests {
     fn stairwells_are_found_by_what_people_write() {
         let book = book();
         let first = Some(Place::new("b03-u2").unwrap());
-        for text in ["b03-u2", "B03-U2", "3幢2单元", "3-2", "３－２", "03#2", "三幢二单元", "3号楼2单元", "3栋 2单元"] {
+        for text in [
+            "b03-u2",
+            "B03-U2",
+            "3幢2单元",
+            "3-2",
+            "３－２",
+            "03#2",
+            "三幢二单元",
+            "3号楼2单元",
+            "3栋 2单元",
+        ] {
             assert_eq!(book.find(text), first, "{text}");
         }
         for (building, unit) in [("3", "2"), ("3幢", "02"), ("三号楼", "二单元")] {
             assert_eq!(book.by_wall(building, unit), first, "{building} {unit}");
         }
-        assert_eq!(book.by_wall("十二", "一"), Some(Place::new("b12-u1").unwrap()));
+        assert_eq!(
+            book.by_wall("十二", "一"),
+            Some(Place::new("b12-u1").unwrap())
+        );
         assert_eq!(book.find("小区"), Some(Place::Compound));
         for text in ["", "4-1", "3", "3-2-301", "b03"] {
             assert_eq!(book.find(text), None, "{text}");

@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read};
 
+use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
@@ -54,8 +55,8 @@ pub(super) struct Part<'p> {
 }
 
 /// What a part is made of, as far as anyone here wants to know. Names are without prefix.
-pub(super) enum Piece<'p> {
-    Open(BytesStart<'p>),
+pub(super) enum Piece {
+    Open(BytesStart<'static>),
     Close(String),
     Text(String),
     End,
@@ -90,7 +91,10 @@ impl<'p> Part<'p> {
         let is_it = |name: &str| name.replace('\\', "/").eq_ignore_ascii_case(path);
         let mut idx = None;
         for at in 0..package.len() {
-            if package.name_for_index(at).is_some_and(|name| name.is_ok_and(|n| is_it(&n))) {
+            if package
+                .name_for_index(at)
+                .is_some_and(|name| name.is_ok_and(|n| is_it(&n)))
+            {
                 idx = Some(at);
                 break;
             }
@@ -113,7 +117,7 @@ impl<'p> Part<'p> {
     }
 
     /// The next piece; after [`Piece::End`] only that.
-    pub(super) fn next(&mut self) -> Result<Piece<'_>, FileReason> {
+    pub(super) fn next(&mut self) -> Result<Piece, FileReason> {
         loop {
             self.buffer.clear();
             self.buffer.shrink_to(EVENT_BYTES_MAX);
@@ -125,7 +129,6 @@ impl<'p> Part<'p> {
                 Err(_) => return Err(FileReason::Damaged),
             };
             return Ok(match event {
-                // The borrow checker ties a returned event to the loop, so it is made owned.
                 Event::Start(start) => Piece::Open(start.into_owned()),
                 Event::End(end) => Piece::Close(end.local_name().as_ref().to_owned()),
                 Event::Text(text) => Piece::Text(cut(&text.xml10_content())),
@@ -172,7 +175,8 @@ pub(super) fn attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let found = attributes
         .filter_map(Result::ok)
         .find(|attribute| attribute.key.local_name().as_ref() == name)?;
-    found.unescape_value().ok().map(|value| cut(&value))
+    let value = found.normalized_value(XmlVersion::Implicit1_0).ok()?;
+    Some(cut(&value))
 }
 
 /// The name of `start` without its prefix.

@@ -74,7 +74,10 @@ pub(super) fn read(
     }
     table.lines = lines
         .into_iter()
-        .map(|(row, cells)| Line { row: row + 1, cells })
+        .map(|(row, cells)| Line {
+            row: row + 1,
+            cells,
+        })
         .collect();
     Ok(())
 }
@@ -265,7 +268,18 @@ mod tests {
         assert_eq!(cell_index("A1"), Some((0, 0)));
         assert_eq!(cell_index("AB12"), Some((11, 27)));
         assert_eq!(cell_index("XFD1048576"), Some((1_048_575, 16_383)));
-        for bad in ["", "A", "1", "A0", "A1048577", "AAAA1", "A1B", "Ä1", "ZZZZZZZZZZ9", "A99999999999"] {
+        for bad in [
+            "",
+            "A",
+            "1",
+            "A0",
+            "A1048577",
+            "AAAA1",
+            "A1B",
+            "Ä1",
+            "ZZZZZZZZZZ9",
+            "A99999999999",
+        ] {
             assert_eq!(cell_index(bad), None, "{bad}");
         }
         assert!(merged_area("A1:B2").is_some());

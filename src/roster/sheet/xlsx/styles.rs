@@ -84,7 +84,9 @@ fn shown_by(code: &str) -> Shown {
     if first == "general" {
         return Shown::AsItIs;
     }
-    if first.contains(['y', 'd', 'm', 'e', '\u{5e74}', '\u{6708}', '\u{65e5}']) && !first.contains(['0', '#']) {
+    if first.contains(['y', 'd', 'm', 'e', '\u{5e74}', '\u{6708}', '\u{65e5}'])
+        && !first.contains(['0', '#'])
+    {
         return Shown::AsDate;
     }
     let is_padding = first.len() > 1 && first.bytes().all(|b| b == b'0');

@@ -34,10 +34,7 @@ struct Relation {
     path: String,
 }
 
-pub(super) fn read(
-    package: &mut Package<'_>,
-    budget: &mut Budget,
-) -> Result<Workbook, FileReason> {
+pub(super) fn read(package: &mut Package<'_>, budget: &mut Budget) -> Result<Workbook, FileReason> {
     let top = relations(package, budget, "_rels/.rels", "")?;
     let path = top
         .values()
@@ -45,7 +42,13 @@ pub(super) fn read(
         .map(|relation| relation.path.clone())
         .ok_or(FileReason::NoWorkbook)?;
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", &path));
-    let join = |rest: String| if folder.is_empty() { rest } else { format!("{folder}/{rest}") };
+    let join = |rest: String| {
+        if folder.is_empty() {
+            rest
+        } else {
+            format!("{folder}/{rest}")
+        }
+    };
     let relations = relations(package, budget, &join(format!("_rels/{file}.rels")), folder)?;
     let of_kind = |kind: &str| {
         let found = relations.values().find(|relation| relation.kind == kind);
@@ -140,8 +143,14 @@ mod tests {
 
     #[test]
     fn targets_are_relative_or_absolute() {
-        assert_eq!(resolve("xl", "worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
-        assert_eq!(resolve("xl", "/xl/worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
+        assert_eq!(
+            resolve("xl", "worksheets/sheet1.xml"),
+            "xl/worksheets/sheet1.xml"
+        );
+        assert_eq!(
+            resolve("xl", "/xl/worksheets/sheet1.xml"),
+            "xl/worksheets/sheet1.xml"
+        );
         assert_eq!(resolve("xl", "../xl/./styles.xml"), "xl/styles.xml");
         assert_eq!(resolve("", "xl\\workbook.xml"), "xl/workbook.xml");
     }

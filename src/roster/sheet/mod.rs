@@ -1,0 +1,36 @@
+//! Spreadsheets: XLSX and CSV files of dwellings, cardholders and cards, read and written.
+//!
+//! Reading goes in layers, none of which knows the next: cells with their places ([`read`] finds out
+//! the format), headings in Chinese or English, cells by what their column means, rows. Dirty is the
+//! normal case, so whatever people and spreadsheet programs do to a value is undone where nothing is
+//! lost, and refused with its place, its reason and what to do where something is.
+
+mod column;
+mod comma;
+mod decimal;
+pub mod fuzz;
+mod gather;
+mod grid;
+mod heading;
+mod places;
+mod reason;
+mod row;
+mod text;
+mod value;
+mod write;
+mod xlsx;
+
+pub use column::{COLUMNS, Column};
+pub use gather::{Wanted, WantedCard, WantedDwelling, WantedHolder, gather};
+pub use grid::{
+    CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
+    ROWS_MAX, SHEETS_MAX,
+};
+pub use places::PlaceBook;
+pub use reason::{FileReason, Finding, Reason, RowAt};
+pub use row::{Book, ReadOptions, Row, read};
+pub use value::Said;
+pub use write::{FileFormat, Language, WriteError, WriteOptions, write};
+
+#[cfg(test)]
+mod tests;
