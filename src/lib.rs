@@ -5,6 +5,7 @@
 //! refuses upward paths. ARCHITECTURE.md has the picture and the rules.
 
 pub mod error;
+pub mod file;
 pub mod time;
 pub mod domain;
 pub mod retry;
@@ -13,6 +14,7 @@ pub mod supervise;
 pub mod store;
 pub mod camera;
 pub mod door;
+pub mod account;
 pub mod mux;
 pub mod footage;
 pub mod clip;

@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::printer::Printer;
 use super::{Exit, block_on, failed};
+use crate::account;
 use crate::config;
 use crate::domain::clip::{ClipState, MissedReason};
 use crate::domain::entry::Entry;
 use crate::domain::id::{CompoundId, EntryId};
+use crate::domain::role::{ActorName, Role};
 use crate::domain::secret::Secret;
 
 use crate::gateway::{Addresses, Gateway};
@@ -100,13 +102,20 @@ async fn run(
     let neighbours = neighbours(&site, &folder.0, &clock).await?;
     write_site(&site, &neighbours, web, &folder.0)?;
     let config = config::load(&folder.0.join("gateway.toml"))?;
+    let accounts_file = config.web.accounts_file.clone();
     let gateway = Gateway::build(config, clock.clone()).await?;
     let addresses = gateway.addresses();
     let mqtt = addresses
         .mqtt
         .ok_or("the demo's gateway has no MQTT endpoint")?;
     let doors = SimDoors::start(&doors_options(&site, mqtt)?, &clock, &neighbours.supervisor)?;
-    greet(printer, &site, addresses);
+    let token = account::make_token(
+        &accounts_file,
+        &ActorName::new("demo")?,
+        Role::Admin,
+        clock.now(),
+    )?;
+    greet(printer, &site, addresses, &token);
 
     let stop = CancellationToken::new();
     let (_requests, requests) = mpsc::channel(1);
@@ -191,7 +200,7 @@ fn doors_options(site: &DemoSite, mqtt: SocketAddr) -> Result<SimDoorsOptions, F
     })
 }
 
-fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses) {
+fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses, token: &Secret) {
     let http = addresses.http;
     let mqtt = addresses
         .mqtt
@@ -205,11 +214,13 @@ fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses) {
          \x20 alerts  告警       http://{http}/api/v1/alerts\n\
          \x20 health  运行状态   http://{http}/healthz\n\
          \x20 metrics 指标       http://{http}/metrics\n\
-         \x20 doors   门禁 MQTT  {mqtt}\n\n\
+         \x20 doors   门禁 MQTT  {mqtt}\n\
+         \x20 token   令牌       {token}   (admin; for `Authorization: Bearer …`)\n\n\
          A clip is 10 s before its swipe and 20 s after, so it is there 20 s after the swipe; the first\n\
          ones are partial, since the gateway had not been watching for 10 s yet. Ctrl-C ends the demo.\n\
          短视频为刷卡前 10 秒至后 20 秒，刷卡 20 秒后可看；最初几段因预录不足为部分。按 Ctrl-C 结束。\n",
         n = site.n_cameras(),
+        token = token.reveal(),
     ));
 }
 

@@ -17,6 +17,7 @@ mod printer;
 mod probe;
 mod run;
 mod simulate;
+mod user;
 mod verify_store;
 
 use std::future::Future;
@@ -125,6 +126,12 @@ Examples:
         #[command(subcommand)]
         part: simulate::Part,
     },
+    /// Accounts of people and programs, and their tokens; also while the gateway runs.
+    #[command(after_help = "Example:\n  stairgate user token hall-screen --role duty-officer")]
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
     /// Print the version.
     Version,
 }
@@ -159,6 +166,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
             seconds,
         } => demo::demo(cameras.into(), port, seconds, printer),
         Command::Simulate { part } => simulate::simulate(part, printer),
+        Command::User { command } => user::user(&command, printer),
         Command::Version => {
             printer.out(concat!("stairgate ", env!("CARGO_PKG_VERSION")));
             Exit::Done

@@ -111,6 +111,8 @@ pub struct StorePaths {
     pub path: PathBuf,
     /// The site's secret, 32 bytes; made at first start.
     pub key_file: PathBuf,
+    /// `store.ledger_key_file`: what names and card numbers in the ledger are sealed with.
+    pub ledger_key_file: PathBuf,
     /// How long entries and their alerts are kept; at least as long as footage.
     pub entry_retention: Duration,
 }
@@ -144,6 +146,8 @@ pub struct WebRules {
     pub listen: SocketAddr,
     /// Under which receivers of alerts reach the API, for links to clips; `None`: no links.
     pub public_url: Option<Url>,
+    /// Accounts and their tokens, written by `stairgate user`.
+    pub accounts_file: PathBuf,
 }
 
 /// How long deliveries are tried, and when alerts are counted together.
@@ -297,9 +301,9 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         ..CamerasOptions::DEFAULT
     };
     clock.finish();
-    let roster_file = site::roster(top);
+    let roster_file = site::roster(top, &store);
     let (limit, at_door) = site::limit(top);
-    let web = site::web(top);
+    let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
     let cameras = devices::cameras(top, &stairwells);

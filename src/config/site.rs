@@ -103,11 +103,22 @@ pub(super) fn store(top: &mut Section<'_>) -> StorePaths {
             "lies inside the store's folder (put it beside it)",
         );
     }
+    let ledger_key_file = section.path("ledger_key_file").map_or_else(
+        || path.with_file_name("ledger.key"),
+        |key_file| key_file.value,
+    );
+    if ledger_key_file.starts_with(&path) {
+        section.report.problem(
+            &section.spot("ledger_key_file"),
+            "lies inside the store's folder (put it beside it)",
+        );
+    }
     let entry_days = section.number("entry_retention_days", 1..=3_650, 365);
     section.finish();
     StorePaths {
         path,
         key_file,
+        ledger_key_file,
         entry_retention: days(entry_days),
     }
 }
@@ -216,22 +227,22 @@ pub(super) fn offline_after(top: &mut Section<'_>) -> Duration {
     Duration::from_secs(camera_after_s)
 }
 
-pub(super) fn roster(top: &mut Section<'_>) -> Option<PathBuf> {
+pub(super) fn roster(top: &mut Section<'_>, store: &StorePaths) -> Option<PathBuf> {
     let mut section = top.section("roster");
     let file = section.path("file");
-    match &file {
-        Some(file) if !file.value.is_file() => section.report.problem(
+    // It is taken over at the first start, and may go after that.
+    let is_first_start = !store.path.join("db").exists();
+    if let Some(file) = &file
+        && is_first_start
+        && !file.value.is_file()
+    {
+        section.report.problem(
             &file.spot,
             format!(
                 "{} does not exist (make a CSV file; README, \"Roster\", has its columns)",
                 file.value.display()
             ),
-        ),
-        Some(_) => {}
-        None => section.report.warning(
-            &section.own_spot(),
-            "no roster file is named: every card will be unknown (add [roster] file = \"…\")",
-        ),
+        );
     }
     section.finish();
     file.map(|file| file.value)
@@ -277,7 +288,7 @@ pub(super) fn limit(top: &mut Section<'_>) -> (LimitPolicy, AtDoor) {
     (policy, at_door)
 }
 
-pub(super) fn web(top: &mut Section<'_>) -> WebRules {
+pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {
     const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
     let mut section = top.section("web");
     let listen = listen_address(&mut section, DEFAULT);
@@ -297,8 +308,16 @@ pub(super) fn web(top: &mut Section<'_>) -> WebRules {
     let public_url = section
         .text("public_url")
         .and_then(|text| read_url(&section, &text, &PUBLIC));
+    let accounts_file = section.path("accounts_file").map_or_else(
+        || store.path.with_file_name("accounts.json"),
+        |file| file.value,
+    );
     section.finish();
-    WebRules { listen, public_url }
+    WebRules {
+        listen,
+        public_url,
+        accounts_file,
+    }
 }
 
 /// `listen`: an address with a port; port 0 takes a free one.

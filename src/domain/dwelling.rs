@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::id::{DwellingId, IdError};
 use super::limit::FloorArea;
 use super::place::Place;
+use crate::time::{TimeZone, WallTime};
 
 /// Longest number of a dwelling, in characters.
 pub const NUMBER_CHARS_MAX: usize = 32;
@@ -64,6 +65,18 @@ impl Day {
     /// Days since 1970-01-01.
     pub const fn days_since_1970(self) -> i32 {
         self.0
+    }
+
+    /// Its first moment in `zone`.
+    pub fn start(self, zone: &TimeZone) -> WallTime {
+        zone.midnight(self.civil())
+    }
+
+    /// The first moment after it in `zone`.
+    pub fn end(self, zone: &TimeZone) -> WallTime {
+        self.civil()
+            .tomorrow()
+            .map_or(WallTime::from_unix_ns(i64::MAX), |next| zone.midnight(next))
     }
 
     /// As a civil date.

@@ -37,7 +37,7 @@ impl fmt::Debug for Sealed {
 pub struct DwellingRecord {
     /// Its facts.
     pub dwelling: Dwelling,
-    /// The number of the change that made it so ([`ChangeRecord::seq`]).
+    /// The number of the change that made it so ([`NumberedChange::seq`]).
     pub revision: u64,
 }
 
@@ -101,17 +101,29 @@ pub struct PolicyRecord {
     pub since: WallTime,
 }
 
-/// One change of the ledger, or a refused one. Never changed afterwards: a correction is a new one.
+/// Changes that one act brought to one dwelling, or had refused. Never changed afterwards: a correction
+/// is a new one. Its key in the store is the dwelling and the number of its first change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeRecord {
-    /// Its number: all changes of the ledger have one order, from 1.
-    pub seq: u64,
+pub struct HistoryRecord {
     /// When.
     pub at: WallTime,
     /// Who.
     pub by: Actor,
-    /// Why, as that person wrote it; sealed for this number.
-    pub why: Sealed,
+    /// Why, as that person wrote it, sealed for the record's key; `None`: nothing was said.
+    #[serde(default)]
+    pub why: Option<Sealed>,
+    /// 1 to [`HISTORY_CHANGES_MAX`], by number.
+    pub changes: Vec<NumberedChange>,
+}
+
+/// Changes in one record of the history, at most: records stay small.
+pub const HISTORY_CHANGES_MAX: usize = 16;
+
+/// A change and its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberedChange {
+    /// All changes of the ledger have one order, from 1.
+    pub seq: u64,
     /// What.
     pub what: Changed,
 }

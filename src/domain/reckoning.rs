@@ -12,7 +12,7 @@ use super::dwelling::{Day, Dwelling, Relation, Tenure};
 use super::id::CardholderId;
 use super::limit::{FloorArea, cardholder_limit};
 use super::person::PersonKey;
-use crate::time::WallTime;
+use crate::time::{TimeZone, WallTime};
 
 /// What cards a cardholder has, as far as the reckoning asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,16 @@ pub struct Moment {
     pub day: Day,
     /// The moment.
     pub at: WallTime,
+}
+
+impl Moment {
+    /// `at`, in `zone`.
+    pub fn of(at: WallTime, zone: &TimeZone) -> Moment {
+        Moment {
+            day: Day::from_civil(zone.date_of(at)),
+            at,
+        }
+    }
 }
 
 /// To which dwellings the rule applies.

@@ -141,6 +141,7 @@ fn alert_of(entry: &Entry, kind: AlertKind) -> Alert {
             _ => String::new(),
         },
         ended_at: None,
+        dwelling: None,
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Pipeline {
     /// Where entries are kept.
     pub store: Store,
     /// Who may enter.
-    pub roster: Arc<Roster>,
+    pub roster: Roster,
     /// Where decisions go.
     pub doors: Doors,
     /// Who has clips made.

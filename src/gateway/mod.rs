@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
@@ -24,7 +25,7 @@ use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
 use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
 use crate::linkage::webhook::WebhookError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
-use crate::roster::{Roster, RosterError, SiteKeyError};
+use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
@@ -43,8 +44,8 @@ pub enum BuildError {
     #[error("open the site key")]
     SiteKey(#[source] SiteKeyError),
     /// The roster cannot be read.
-    #[error("read the roster")]
-    Roster(#[source] RosterError),
+    #[error("open the roster")]
+    Roster(#[source] RosterOpenError),
     /// The footage folder cannot be used.
     #[error("open the footage")]
     Footage(#[source] FootageError),
@@ -91,7 +92,7 @@ pub struct Gateway {
 #[derive(Clone, Debug)]
 struct Parts {
     store: Store,
-    roster: Arc<Roster>,
+    roster: Roster,
     doors: Doors,
     cameras: Cameras,
     footage: Footage,
@@ -143,9 +144,6 @@ impl Gateway {
         // In a group of its own: the writer ends after everything that may still write.
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
-        let roster = Roster::load(options::roster(&config, hasher), clock.clone())
-            .map_err(BuildError::Roster)?;
-        let roster = Arc::new(roster);
         let linkages = options::linkages(&config, &clock).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
             store: store.clone(),
@@ -164,6 +162,14 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
+        let base = LedgerBase {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            clock: clock.clone(),
+        };
+        let roster = Roster::open(base, config.roster_options(hasher))
+            .await
+            .map_err(BuildError::Roster)?;
         let (footage, clips, footage_events) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -216,7 +222,7 @@ impl Gateway {
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
-            roster: Arc::clone(&roster),
+            roster: roster.clone(),
             doors: doors.clone(),
             clips: desk.clone(),
             outbox: outbox.clone(),
@@ -228,6 +234,7 @@ impl Gateway {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
+            accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
             shelf,
             board,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, DecisionMode};
-use crate::domain::card::CardHasher;
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
 use crate::door::{DoorOptions, DoorsOptions};
@@ -13,7 +12,6 @@ use crate::footage::FootageOptions;
 use crate::linkage::SiteFacts;
 use crate::linkage::webhook::{Webhook, WebhookError};
 use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
-use crate::roster::RosterOptions;
 use crate::time::Clock;
 
 fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
@@ -62,21 +60,6 @@ pub(super) fn footage(config: &Config) -> FootageOptions {
         config.footage.retention,
         config.footage.free_space_floor,
     )
-}
-
-pub(super) fn roster(config: &Config, hasher: CardHasher) -> RosterOptions {
-    RosterOptions {
-        file: config.roster_file.clone(),
-        stairwells: config
-            .stairwells
-            .iter()
-            .map(|stairwell| stairwell.id.clone())
-            .collect(),
-        time_zone: config.compound.time_zone.clone(),
-        limit: config.limit.clone(),
-        at_door: config.at_door,
-        hasher,
-    }
 }
 
 pub(super) fn linkages(config: &Config, clock: &Clock) -> Result<Vec<LinkageSetup>, WebhookError> {

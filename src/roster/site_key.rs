@@ -1,14 +1,15 @@
 //! The site's key: 32 random bytes, without which stored card keys cannot be turned back into card
 //! numbers by trying them all.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
 use crate::domain::card::CardHasher;
+use crate::file::replace_private;
 
 const KEY_BYTES: usize = 32;
 
@@ -87,32 +88,12 @@ pub fn open_site_key(key_file: &Path, store: &Path) -> Result<CardHasher, SiteKe
                 .secure_random
                 .fill(&mut key)
                 .or(Err(SiteKeyError::Random))?;
-            write_durably(key_file, &key).map_err(io)?;
+            replace_private(key_file, &key).map_err(io)?;
             info!(path = %key_file.display(), "site key made; keep it with the store's backup");
             Ok(CardHasher::new(&key))
         }
         Err(err) => Err(io(err)),
     }
-}
-
-/// All of the key or none of it, whenever the power goes.
-fn write_durably(key_file: &Path, key: &[u8]) -> std::io::Result<()> {
-    let folder = key_file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let draft = key_file.with_extension("draft");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(key)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, key_file)?;
-    File::open(folder)?.sync_all()
 }
 
 fn warn_of_readers(key_file: &Path, file: &File) {

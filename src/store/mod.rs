@@ -13,6 +13,7 @@ mod error;
 mod key;
 mod record;
 mod table;
+mod txn;
 mod verify;
 mod writer;
 
@@ -20,5 +21,6 @@ pub use error::StoreError;
 pub use key::{Key, KeyError, KeyReader};
 pub use record::{Record, RecordError};
 pub use table::{Table, tables};
+pub use txn::Txn;
 pub use verify::{Finding, verify};
-pub use writer::{Store, StoreOptions, Txn};
+pub use writer::{Store, StoreOptions};

@@ -77,10 +77,14 @@ pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
     use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
+    use crate::domain::card::CardKey;
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
     use crate::domain::footage::FootageRecord;
-    use crate::domain::id::{AlertId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::id::{AlertId, CardholderId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::ledger::{
+        CardRecord, CardholderRecord, DwellingRecord, HistoryRecord, PolicyRecord,
+    };
     use crate::domain::swipe::Reject;
     use crate::time::WallTime;
 
@@ -98,6 +102,12 @@ pub mod tables {
         Flood = 1,
         Reject = 1,
         AlertId = 1,
+        DwellingId = 1,
+        DwellingRecord = 1,
+        CardholderRecord = 1,
+        CardRecord = 1,
+        HistoryRecord = 1,
+        PolicyRecord = 1,
     }
 
     /// Counters and versions by name.
@@ -156,6 +166,23 @@ pub mod tables {
     pub const COUNTED: Table<AlertId, Counted> = Table::new(37, "counted");
     /// Newest alerts by door (or camera) and kind.
     pub const FLOODS: Table<(String, String), Flood> = Table::new(38, "floods");
+
+    /// The ledger's dwellings. `META` has the number of its newest change under `ledger-seq`, and under
+    /// `ledger-key` the id of the key that personal fields are sealed with.
+    pub const DWELLINGS: Table<DwellingId, DwellingRecord> = Table::new(70, "dwellings");
+    /// Cardholders by dwelling, also removed ones.
+    pub const HOLDERS: Table<(DwellingId, CardholderId), CardholderRecord> =
+        Table::new(71, "cardholders");
+    /// The dwelling of every cardholder.
+    pub const HOLDER_HOMES: Table<CardholderId, DwellingId> = Table::new(72, "cardholder-homes");
+    /// Cards by the dwelling of their holder, also revoked ones.
+    pub const CARDS: Table<(DwellingId, CardKey), CardRecord> = Table::new(73, "cards");
+    /// The dwelling of every card.
+    pub const CARD_HOMES: Table<CardKey, DwellingId> = Table::new(74, "card-homes");
+    /// What happened in each dwelling, by the number of the first change of a record.
+    pub const HISTORY: Table<(DwellingId, u64), HistoryRecord> = Table::new(75, "ledger-history");
+    /// The rule about limits by version, from 1; `META` has the newest under `limit-policy`.
+    pub const POLICIES: Table<u64, PolicyRecord> = Table::new(76, "limit-policies");
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The writer's thread, its transactions, and reads of what is committed.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use super::error::StoreError;
 use super::key::Key;
 use super::record::Record;
 use super::table::{Table, tables};
+use super::txn::{Changes, Txn};
 use crate::error::chain;
 use crate::supervise::{self, Supervisor};
 use crate::telemetry::Registry;
@@ -54,7 +54,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// Runs a write on the overlay; returns what tells the caller once the group is durable.
 type Work = Box<dyn FnOnce(&sled::Db, &mut Changes) -> Answer + Send>;
 /// Tells the caller of one write: `Ok` when its group is durable.
@@ -63,22 +62,6 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 enum Command {
     Write(Work),
     Close(oneshot::Sender<()>),
-}
-
-/// A write in progress: reads see the committed store, what this write has changed so far, and
-/// what the writes before it in the same group have.
-pub struct Txn<'a> {
-    db: &'a sled::Db,
-    group: &'a Changes,
-    own: Changes,
-}
-
-impl std::fmt::Debug for Txn<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Txn")
-            .field("n_changes", &self.own.len())
-            .finish_non_exhaustive()
-    }
 }
 
 impl Store {
@@ -143,6 +126,24 @@ impl Store {
         T: Send + 'static,
         W: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.write_then(work, |_| {}).await
+    }
+
+    /// As [`Store::write`]; once the changes are on the disk, `then` sees the result on the writer's
+    /// thread, before the caller does and also when the caller has gone. What is kept in memory beside
+    /// the store follows it there, in the order of the commits. `then` must be short as well.
+    ///
+    /// # Errors
+    /// As [`Store::write`]; `then` is not called when there is one.
+    ///
+    /// # Cancel safety
+    /// When dropped, the write may or may not be made; `then` is called exactly when it is.
+    pub async fn write_then<T, W, H>(&self, work: W, then: H) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
+        H: FnOnce(&T) + Send + 'static,
+    {
         let (answer_tx, answer_rx) = oneshot::channel();
         let boxed: Work = Box::new(move |db, group| {
             let mut txn = Txn {
@@ -160,6 +161,9 @@ impl Store {
                     Ok(()) => Ok(value),
                     Err(why) => Err(StoreError::Commit(why)),
                 });
+                if let Ok(value) = &answer {
+                    then(value);
+                }
                 // The caller may have gone; the write is made all the same.
                 drop(answer_tx.send(answer));
             })
@@ -168,6 +172,22 @@ impl Store {
             return Err(StoreError::Closed);
         }
         answer_rx.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Runs `work` on what is committed, on this thread, and forgets its changes.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub fn rehearse<T>(
+        &self,
+        work: impl FnOnce(&mut Txn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut txn = Txn {
+            db: &self.db,
+            group: &Changes::new(),
+            own: Changes::new(),
+        };
+        work(&mut txn)
     }
 
     /// The committed record at `key`.
@@ -252,101 +272,6 @@ impl Store {
             }),
             Some(_) => Ok(()),
         }
-    }
-}
-
-impl Txn<'_> {
-    /// The record at `key`, as this write sees it.
-    ///
-    /// # Errors
-    /// [`StoreError::Read`] or [`StoreError::Record`].
-    pub fn get<K: Key, V: Record>(
-        &self,
-        table: Table<K, V>,
-        key: &K,
-    ) -> Result<Option<V>, StoreError> {
-        let bytes = table.key_bytes(key);
-        if let Some(change) = self.own.get(&bytes).or_else(|| self.group.get(&bytes)) {
-            return change.as_ref().map(|bytes| table.decode(bytes)).transpose();
-        }
-        let found = self
-            .db
-            .get(bytes)
-            .map_err(|source| read_error(&table, source))?;
-        found.map(|bytes| table.decode(&bytes)).transpose()
-    }
-
-    /// Is there a record at `key`?
-    ///
-    /// # Errors
-    /// [`StoreError::Read`] or [`StoreError::Record`].
-    pub fn contains<K: Key, V: Record>(
-        &self,
-        table: Table<K, V>,
-        key: &K,
-    ) -> Result<bool, StoreError> {
-        self.get(table, key).map(|found| found.is_some())
-    }
-
-    /// Puts `value` at `key`.
-    ///
-    /// # Errors
-    /// [`StoreError::Record`] when it cannot be encoded.
-    pub fn put<K: Key, V: Record>(
-        &mut self,
-        table: Table<K, V>,
-        key: &K,
-        value: &V,
-    ) -> Result<(), StoreError> {
-        let bytes = table.encode(value)?;
-        self.own.insert(table.key_bytes(key), Some(bytes));
-        Ok(())
-    }
-
-    /// Removes what is at `key`, if anything.
-    pub fn delete<K: Key, V: Record>(&mut self, table: Table<K, V>, key: &K) {
-        self.own.insert(table.key_bytes(key), None);
-    }
-
-    /// All rows whose key begins with `front`, in key order, as this write sees them, at most `max`.
-    ///
-    /// # Errors
-    /// [`StoreError::Read`], [`StoreError::Key`] or [`StoreError::Record`].
-    pub fn scan<K: Key, V: Record, F: Key>(
-        &self,
-        table: Table<K, V>,
-        front: &F,
-        max: usize,
-    ) -> Result<Vec<(K, V)>, StoreError> {
-        let prefix = table.partial_key_bytes(front);
-        let in_prefix = |changes: &Changes| -> Changes {
-            let from = changes.range(prefix.clone()..);
-            let rows = from.take_while(|(key, _)| key.starts_with(&prefix));
-            rows.map(|(key, value)| (key.clone(), value.clone()))
-                .collect()
-        };
-        let mut changed = in_prefix(self.group);
-        changed.extend(in_prefix(&self.own));
-        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        for row in self.db.scan_prefix(&prefix) {
-            let (key, value) = row.map_err(|source| read_error(&table, source))?;
-            if !changed.contains_key(key.as_ref()) {
-                rows.insert(key.to_vec(), value.to_vec());
-            }
-            // Enough even if every changed row were to come before these.
-            if rows.len() >= max {
-                break;
-            }
-        }
-        rows.extend(
-            changed
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value?))),
-        );
-        rows.iter()
-            .take(max)
-            .map(|(key, value)| Ok((table.decode_key(key)?, table.decode(value)?)))
-            .collect()
     }
 }
 
@@ -446,7 +371,7 @@ impl Metrics {
     }
 }
 
-fn read_error<K, V>(table: &Table<K, V>, source: sled::Error) -> StoreError {
+pub(super) fn read_error<K, V>(table: &Table<K, V>, source: sled::Error) -> StoreError {
     StoreError::Read {
         table: table.name,
         source: Box::new(source),

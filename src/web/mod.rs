@@ -7,6 +7,7 @@ mod api;
 mod extract;
 mod listener;
 mod page;
+mod principal;
 mod problem;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::Accounts;
 use crate::camera::Cameras;
 use crate::clip::ClipShelf;
 use crate::door::Doors;
@@ -45,6 +47,8 @@ pub struct Api {
     pub cameras: Cameras,
     /// The doors and how they are.
     pub doors: Doors,
+    /// Who may change what.
+    pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
     /// Exported clips.

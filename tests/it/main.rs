@@ -18,6 +18,7 @@ mod demo;
 mod end_to_end;
 mod footage;
 mod door;
+mod account;
 mod camera;
 mod harness_works;
 mod linkage;

@@ -183,7 +183,7 @@ pub struct Applied {
 pub enum Outcome {
     /// Done; the number of the change, which is the new revision of what was changed.
     Done {
-        /// See [`crate::domain::ledger::ChangeRecord::seq`].
+        /// See [`crate::domain::ledger::NumberedChange::seq`].
         revision: u64,
     },
     /// It was so already; nothing is written.
@@ -227,6 +227,8 @@ pub enum Refusal {
     Beds,
     /// The number of a dwelling is 1 to 32 characters.
     Number,
+    /// A dwelling has 10,000 cardholders or cards at most, removed and revoked ones included.
+    Crowded,
     /// It was changed by someone else in the meantime.
     Stale {
         /// Its revision now; 0: it is not there.
@@ -248,6 +250,7 @@ impl Refusal {
             Refusal::DatesBackwards => "dates-backwards",
             Refusal::Beds => "beds",
             Refusal::Number => "number",
+            Refusal::Crowded => "crowded",
             Refusal::Stale { .. } => "stale",
         }
     }
@@ -294,6 +297,9 @@ impl fmt::Display for Refusal {
                 "a dormitory needs its registered beds, 0 to 1000, and nothing else has any",
             ),
             Refusal::Number => f.write_str("a dwelling's number is 1 to 32 characters"),
+            Refusal::Crowded => f.write_str(
+                "the dwelling has 10000 cardholders or cards already, removed ones included",
+            ),
             Refusal::Stale { found } => write!(
                 f,
                 "it was changed in the meantime, its revision is {found} (read it again)"

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::row::{ReadOptions, read};
 use super::PlaceBook;
+use super::row::{ReadOptions, read};
 use crate::domain::dwelling::Day;
 use crate::domain::id::StairwellId;
 use crate::time::TimeZone;

@@ -175,7 +175,6 @@ struct Round<'r> {
     conflicts: Vec<(usize, Finding)>,
     dwelling_idx: HashMap<DwellingId, usize>,
     dwelling_firsts: Vec<First>,
-    by_address: HashMap<(Place, String), (DwellingId, usize)>,
     holder_ids: HashMap<CardholderId, (HolderIdx, usize)>,
     holder_firsts: HashMap<HolderIdx, First>,
     cards: HashMap<CardNumber, (Option<HolderIdx>, usize)>,
@@ -190,7 +189,6 @@ impl<'r> Round<'r> {
             conflicts: Vec::new(),
             dwelling_idx: HashMap::new(),
             dwelling_firsts: Vec::new(),
-            by_address: HashMap::new(),
             holder_ids: HashMap::new(),
             holder_firsts: HashMap::new(),
             cards: HashMap::new(),
@@ -284,17 +282,6 @@ impl<'r> Round<'r> {
         }
         for (column, first) in differing {
             self.conflict(idx, first, column, Reason::Differs);
-        }
-        if let (Some(place), Some(number)) = (&row.place, &row.number) {
-            let address = (place.clone(), number.clone());
-            let first = self
-                .by_address
-                .entry(address)
-                .or_insert_with(|| (row.dwelling.clone(), idx));
-            if first.0 != row.dwelling {
-                let first = first.1;
-                self.conflict(idx, first, Column::Dwelling, Reason::DwellingTwice);
-            }
         }
         (dwelling_idx, known.is_none())
     }

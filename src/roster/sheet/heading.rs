@@ -120,12 +120,14 @@ fn columns_of(table: &Table, idx: usize) -> BTreeMap<u32, Column> {
         if own.trim().is_empty() {
             continue;
         }
-        let group = above.map(|above| raw(above, number));
-        let group = group.filter(|group| *group != own);
-        let joined = group.map(|group| format!("{}{}", clean(&group), clean(&own)));
+        let own_column = Column::of_heading(&own);
+        // A group stands over several columns, or makes sense of a word that has none alone.
+        let group = above.map(|above| (raw(above, number), is_wide(above, number)));
+        let group = group.filter(|(group, wide)| *group != own && (*wide || own_column.is_none()));
+        let joined = group.map(|(group, _)| format!("{}{}", clean(&group), clean(&own)));
         let joined = joined.and_then(|joined| Column::of_heading(&joined));
         has_group |= joined.is_some();
-        if let Some(column) = joined.or_else(|| Column::of_heading(&own)) {
+        if let Some(column) = joined.or(own_column) {
             columns.insert(number, column);
         }
     }
@@ -139,6 +141,13 @@ fn columns_of(table: &Table, idx: usize) -> BTreeMap<u32, Column> {
         }
     }
     columns
+}
+
+/// Does a neighbour say the same, as under a merged heading?
+fn is_wide(line: &Line, number: u32) -> bool {
+    let own = raw(line, number);
+    let before = number.checked_sub(1).map(|number| raw(line, number));
+    before.as_ref() == Some(&own) || raw(line, number + 1) == own
 }
 
 /// A heading with its line breaks, which part two languages.

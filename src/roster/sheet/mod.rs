@@ -8,29 +8,43 @@
 mod column;
 mod comma;
 mod decimal;
+mod effect;
+mod export;
 pub mod fuzz;
 mod gather;
 mod grid;
 mod heading;
 mod places;
+mod plan;
 mod reason;
+mod report;
 mod row;
+mod template;
 mod text;
 mod value;
 mod write;
 mod xlsx;
 
 pub use column::{COLUMNS, Column};
+pub use effect::Effect;
+pub use export::rows_of;
 pub use gather::{Wanted, WantedCard, WantedDwelling, WantedHolder, gather};
 pub use grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
     ROWS_MAX, SHEETS_MAX,
 };
 pub use places::PlaceBook;
+pub use plan::{Missing, Plan, Planned, plan};
 pub use reason::{FileReason, Finding, Reason, RowAt};
+pub use report::{ReportLine, report};
 pub use row::{Book, ReadOptions, Row, read};
+pub use template::template;
 pub use value::Said;
 pub use write::{FileFormat, Language, WriteError, WriteOptions, write};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
+mod plan_tests;

@@ -524,8 +524,13 @@ pub(super) fn derived_id(place: &Place, number: &str) -> DwellingId {
     if let Ok(id) = DwellingId::new(&plain) {
         return id;
     }
-    let digest = Sha256::digest(plain.as_bytes());
-    let tail: String = hex::encode(digest).chars().take(12).collect();
     let head: String = place.as_str().chars().take(SLUG_BYTES_MAX - 13).collect();
-    DwellingId::new(&format!("{head}-{tail}")).expect("a slug, a dash and hexadecimal digits")
+    let digest = short_digest(&plain);
+    DwellingId::new(&format!("{head}-{digest}")).expect("a slug, a dash and hexadecimal digits")
+}
+
+/// Twelve hexadecimal digits that stand for `text`.
+pub(super) fn short_digest(text: &str) -> String {
+    let digest = hex::encode(Sha256::digest(text.as_bytes()));
+    digest.chars().take(12).collect()
 }

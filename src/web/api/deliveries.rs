@@ -6,16 +6,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::alerts::DeliveryView;
 use crate::domain::alert::DeliveryState;
 use crate::domain::id::LinkageId;
+use crate::domain::role::Role;
 use crate::outbox::{DeliveryCursor, DeliveryFilter, DeliveryId};
 use crate::supervise::blocking;
 use crate::telemetry::Component;
 use crate::web::Api;
 use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// What to list.
@@ -62,12 +65,20 @@ pub(crate) async fn list(
     }))
 }
 
-pub(crate) async fn retry(State(api): State<Api>, Id(id): Id) -> Result<StatusCode, Problem> {
+pub(crate) async fn retry(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+) -> Result<StatusCode, Problem> {
+    principal.require(&[Role::DutyOfficer, Role::Installer])?;
     let id: DeliveryId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("delivery id: {err}")))?;
-    match api.outbox.retry(id).await? {
-        Some(true) => Ok(StatusCode::ACCEPTED),
+    match api.outbox.retry(id.clone()).await? {
+        Some(true) => {
+            info!(delivery = %id, by = %principal.0.name, "dead letter taken up again");
+            Ok(StatusCode::ACCEPTED)
+        }
         Some(false) => Err(Problem::new(
             StatusCode::CONFLICT,
             "not-dead",

@@ -51,6 +51,21 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, req
     })
 }
 
+/// `POST url` with `body`, as the holder of `token`.
+pub(crate) async fn post(
+    url: &str,
+    token: Option<&str>,
+    body: &serde_json::Value,
+) -> Result<Answer, reqwest::Error> {
+    let mut request = client()
+        .post(url)
+        .header("content-type", "application/json");
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    send(request.body(body.to_string())).await
+}
+
 /// `GET url`.
 pub(crate) async fn get(url: &str) -> Result<Answer, reqwest::Error> {
     send(client().get(url)).await
