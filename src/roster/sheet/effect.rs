@@ -5,9 +5,12 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use super::value::Edge;
+use super::write::edge_text;
 use crate::domain::dwelling::Dwelling;
 use crate::domain::id::{CardholderId, DwellingId};
 use crate::roster::{HolderFacts, Validity};
+use crate::time::TimeZone;
 
 /// What one change is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,9 +87,11 @@ pub(super) fn holder_detail(before: Option<&HolderFacts>, after: &HolderFacts) -
     detail.0
 }
 
-pub(super) fn validity_detail(before: Validity, after: Validity) -> String {
+pub(super) fn validity_detail(before: Validity, after: Validity, zone: &TimeZone) -> String {
+    let from = |validity: Validity| shown(validity.from.map(|at| edge_text(at, zone, Edge::Start)));
+    let until = |validity: Validity| shown(validity.until.map(|at| edge_text(at, zone, Edge::End)));
     let mut detail = Detail::default();
-    detail.add("valid_from", Some(shown(before.from)), shown(after.from));
-    detail.add("valid_until", Some(shown(before.until)), shown(after.until));
+    detail.add("valid_from", Some(from(before)), from(after));
+    detail.add("valid_until", Some(until(before)), until(after));
     detail.0
 }

@@ -18,6 +18,7 @@ use crate::domain::id::{CardholderId, DwellingId, SLUG_BYTES_MAX};
 use crate::domain::person::{PersonMark, PersonName};
 use crate::domain::place::Place;
 use crate::roster::{CardFacts, Change, HolderFacts, KnownCard, KnownHolder, Snapshot, Validity};
+use crate::time::TimeZone;
 
 /// The relation of a cardholder whose rows say none.
 const RELATION_UNSTATED: &str = "unstated";
@@ -61,12 +62,21 @@ pub struct Plan {
     pub n_rows: usize,
 }
 
-/// Plans `wanted` on `snapshot`.
-pub fn plan(wanted: Wanted, snapshot: &Snapshot, missing: Missing) -> Plan {
-    let mut planner = Planner::new(snapshot, missing);
+/// Plans `wanted` on `snapshot`; dates of cards are shown as days of `zone`.
+pub fn plan(wanted: Wanted, snapshot: &Snapshot, missing: Missing, zone: &TimeZone) -> Plan {
+    let mut planner = Planner::new(snapshot, missing, zone);
     let mut dwellings = wanted.dwellings;
+    let mut claims = Claims::new();
     for dwelling in &mut dwellings {
-        planner.dwelling(dwelling);
+        planner.use_known_id(dwelling);
+        if let (Some(place), Some(number)) = (&dwelling.place, &dwelling.number) {
+            let claim = (dwelling.id.clone(), dwelling.at.clone());
+            let address = (place.clone(), number.clone());
+            claims.entry(address).or_default().push(claim);
+        }
+    }
+    for dwelling in &dwellings {
+        planner.dwelling(dwelling, &claims);
     }
     let Planner {
         phases,
@@ -91,7 +101,11 @@ const MOVE: usize = 2;
 /// Dwelling by dwelling: other facts, new cardholders, cards.
 const REST: usize = 3;
 
+/// Which dwellings of the file are at an address, and where they stand.
+type Claims = HashMap<(Place, String), Vec<(DwellingId, RowAt)>>;
+
 struct Planner<'p> {
+    zone: &'p TimeZone,
     snapshot: &'p Snapshot,
     missing: Missing,
     by_address: HashMap<(&'p Place, String), &'p DwellingId>,
@@ -104,7 +118,7 @@ struct Planner<'p> {
 }
 
 impl<'p> Planner<'p> {
-    fn new(snapshot: &'p Snapshot, missing: Missing) -> Planner<'p> {
+    fn new(snapshot: &'p Snapshot, missing: Missing, zone: &'p TimeZone) -> Planner<'p> {
         let addresses = snapshot.dwellings.iter().map(|(id, record)| {
             let dwelling = &record.dwelling;
             ((&dwelling.place, number_label(&dwelling.number)), id)
@@ -122,6 +136,7 @@ impl<'p> Planner<'p> {
                 .push((number, card));
         }
         Planner {
+            zone,
             snapshot,
             missing,
             by_address: addresses.collect(),
@@ -133,25 +148,50 @@ impl<'p> Planner<'p> {
         }
     }
 
-    fn dwelling(&mut self, wanted: &mut WantedDwelling) {
-        let known = self.snapshot.dwellings.get(&wanted.id);
-        let at_address = match (&wanted.place, &wanted.number) {
-            (Some(place), Some(number)) => self.by_address.get(&(place, number.clone())).copied(),
-            (_, _) => None,
-        };
-        match (known, at_address) {
-            (None, Some(id)) if !wanted.is_id_said => wanted.id = id.clone(),
-            (None, Some(id)) => {
-                let reason = Reason::DwellingKnownAs(id.clone());
-                return self.refuse_dwelling(wanted, Column::Dwelling, &reason);
-            }
-            (Some(_), _) | (None, None) => {}
+    /// A dwelling that the file names by place and number is the ledger's of that address.
+    fn use_known_id(&self, wanted: &mut WantedDwelling) {
+        if let (Some(place), Some(number), false) =
+            (&wanted.place, &wanted.number, wanted.is_id_said)
+            && !self.snapshot.dwellings.contains_key(&wanted.id)
+            && let Some(id) = self.by_address.get(&(place, number.clone()))
+        {
+            wanted.id = (*id).clone();
         }
-        let known = self
-            .snapshot
-            .dwellings
-            .get(&wanted.id)
-            .map(|record| &record.dwelling);
+    }
+
+    fn is_known_at(&self, id: &DwellingId, place: &Place, number: &str) -> bool {
+        let known = self.known(id);
+        known.is_some_and(|known| known.place == *place && number_label(&known.number) == number)
+    }
+
+    fn known(&self, id: &DwellingId) -> Option<&'p Dwelling> {
+        let record = self.snapshot.dwellings.get(id)?;
+        Some(&record.dwelling)
+    }
+
+    /// Why a dwelling may not have the address that the file gives it; two with one address would
+    /// have the limit twice.
+    fn address_conflict(&self, wanted: &WantedDwelling, claims: &Claims) -> Option<Reason> {
+        let known = self.known(&wanted.id);
+        let place = wanted.place.as_ref().or(known.map(|known| &known.place))?;
+        let number = wanted.number.clone();
+        let number = number.or_else(|| known.map(|known| number_label(&known.number)))?;
+        if self.is_known_at(&wanted.id, place, &number) {
+            return None;
+        }
+        if let Some(other) = self.by_address.get(&(place, number.clone())) {
+            return Some(Reason::DwellingKnownAs((*other).clone()));
+        }
+        let claimed = claims.get(&(place.clone(), number))?;
+        let other = claimed.iter().find(|(id, _)| *id != wanted.id)?;
+        Some(Reason::DwellingTwice(other.1.clone()))
+    }
+
+    fn dwelling(&mut self, wanted: &WantedDwelling, claims: &Claims) {
+        if let Some(reason) = self.address_conflict(wanted, claims) {
+            return self.refuse_dwelling(wanted, Column::Dwelling, &reason);
+        }
+        let known = self.known(&wanted.id);
         let put = match known {
             Some(known) => changed(known, wanted),
             None => match new_dwelling(wanted) {
@@ -390,7 +430,7 @@ impl<'p> Planner<'p> {
         }
         if validity != before {
             let change = Change::RedateCard(known.key, validity);
-            let detail = validity_detail(before, validity);
+            let detail = validity_detail(before, validity, self.zone);
             self.step(REST, at, Column::ValidUntil, change, effect(detail));
         }
     }
@@ -432,7 +472,7 @@ impl<'p> Planner<'p> {
             state: wanted.state.unwrap_or(CardState::Active),
             validity,
         };
-        let detail = validity_detail(Validity::default(), validity);
+        let detail = validity_detail(Validity::default(), validity, self.zone);
         let change = Change::IssueCard(wanted.number.clone(), facts);
         self.step(REST, &wanted.at, Column::Card, change, effect(detail));
     }

@@ -111,7 +111,7 @@ const HEADING: &str = "dwelling,place,number,area_m2,tenure,holder,name,relation
 fn plan_of(rows: &str, snapshot: &Snapshot, missing: Missing) -> Plan {
     let text = format!("{HEADING}\n{rows}");
     let wanted = gather(read(text.as_bytes(), &options()).unwrap());
-    plan(wanted, snapshot, missing)
+    plan(wanted, snapshot, missing, &options().time_zone)
 }
 
 /// The words of the changes with their effects.
@@ -198,6 +198,8 @@ fn what_cannot_be_planned_is_refused_with_all_its_rows() {
 d9,b03-u1,309,,rented,h9,甲,,,,0B01,,
 d9,,,,,h9,,,,,0B02,,
 d8,b03-u1,301,50,,h8,,,,,0B03,,
+d6,b03-u1,306,50,,h6,,,,,0B06,,
+d7,b03-u1,306,50,,h7,,,,,0B07,,
 d1,,,,,,,,,,0B04,,
 d1,,,,,,,,,,0A01,lost,
 ,b03-u1,302,,,,丙,,,,0A03,lost,
@@ -255,6 +257,7 @@ fn a_site_exported_is_the_same_site_imported_in_every_format() {
         gather(read(&site(), &options).unwrap()),
         &first,
         Missing::Keeps,
+        &options.time_zone,
     );
     assert_eq!(refused(&whole), [""; 0]);
     apply(&mut first, &whole);
@@ -272,6 +275,7 @@ fn a_site_exported_is_the_same_site_imported_in_every_format() {
                 gather(read(&bytes, &options).unwrap()),
                 &first,
                 Missing::Ends,
+                &options.time_zone,
             );
             assert_eq!(
                 (again.steps.len(), again.refused.len()),
@@ -283,6 +287,7 @@ fn a_site_exported_is_the_same_site_imported_in_every_format() {
                 gather(read(&bytes, &options).unwrap()),
                 &second,
                 Missing::Keeps,
+                &options.time_zone,
             );
             apply(&mut second, &anew);
             assert!(is_same(&first, &second), "{format:?} {language:?}");
@@ -340,7 +345,7 @@ proptest! {
         let bytes = write(&rows_of(&snapshot), FileFormat::Xlsx, &write_options(Language::Zh)).unwrap();
         if !snapshot.dwellings.is_empty() {
             let book = read(&bytes, &options()).unwrap();
-            let again = plan(gather(book), &snapshot, Missing::Ends);
+            let again = plan(gather(book), &snapshot, Missing::Ends, &options().time_zone);
             prop_assert_eq!(words(&again), Vec::<String>::new());
             prop_assert_eq!(refused(&again), Vec::<String>::new());
         }

@@ -496,6 +496,9 @@ fn day_of_text(text: &str) -> Result<Said<Day>, Reason> {
     Ok(Said::Is(Day::from_civil(date)))
 }
 
+/// A card that is valid until this year is valid for ever; the clock ends in 2262.
+const YEAR_OPEN: i16 = 2200;
+
 /// Which end of a day is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
@@ -523,13 +526,10 @@ pub(super) fn moment(
         Said::Open => return Ok(Said::Open),
         Said::Is(day) => day,
     };
-    let text = day.to_string();
-    match edge {
-        Edge::Start => zone
-            .day_start(&text)
-            .map(Said::Is)
-            .or(Err(Reason::DateRange)),
+    Ok(match edge {
+        Edge::Start => Said::Is(day.start(zone)),
         // 9999-12-31, as people write for ever, lies beyond the clock.
-        Edge::End => Ok(zone.day_end(&text).map_or(Said::Open, Said::Is)),
-    }
+        Edge::End if day.civil().year() >= YEAR_OPEN => Said::Open,
+        Edge::End => Said::Is(day.end(zone)),
+    })
 }

@@ -7,7 +7,7 @@ use rust_xlsxwriter::{Format, FormatAlign, FormatBorder, Workbook, Worksheet, Xl
 
 use super::column::{COLUMNS, Column};
 use super::row::Row;
-use super::value::{Said, relation_word, state_word, tenure_word};
+use super::value::{Edge, Said, relation_word, state_word, tenure_word};
 use crate::domain::dwelling::Day;
 use crate::time::{TimeZone, WallTime};
 
@@ -103,8 +103,8 @@ fn value(row: &Row, column: Column, options: &WriteOptions) -> Value {
             row.state
                 .map(|state| state_word(state, language).to_owned()),
         ),
-        Column::ValidFrom => moment(row.valid_from, options, false),
-        Column::ValidUntil => moment(row.valid_until, options, true),
+        Column::ValidFrom => moment(row.valid_from, options, Edge::Start),
+        Column::ValidUntil => moment(row.valid_until, options, Edge::End),
     }
 }
 
@@ -119,33 +119,34 @@ fn day(said: Said<Day>) -> Value {
     }
 }
 
-/// A moment as the day it begins or ends, or else exactly.
-fn moment(said: Said<WallTime>, options: &WriteOptions, is_end: bool) -> Value {
-    let moment = match said {
-        Said::Nothing => return Value::Nothing,
-        Said::Open => return Value::Text(OPEN.to_owned()),
-        Said::Is(moment) => moment,
-    };
-    let zone = &options.time_zone;
-    let date = zone.date_of(moment);
-    let date = if is_end {
-        date.yesterday().ok()
-    } else {
-        Some(date)
-    };
-    let is_edge = |date: &jiff::civil::Date| {
-        let text = date.to_string();
-        let edge = if is_end {
-            zone.day_end(&text)
-        } else {
-            zone.day_start(&text)
-        };
-        edge.is_ok_and(|edge| edge == moment)
-    };
-    match date.filter(is_edge) {
-        Some(date) => Value::Day(Day::from_civil(date)),
-        None => Value::Text(exactly(moment)),
+fn moment(said: Said<WallTime>, options: &WriteOptions, edge: Edge) -> Value {
+    match said {
+        Said::Nothing => Value::Nothing,
+        Said::Open => Value::Text(OPEN.to_owned()),
+        Said::Is(moment) => match edge_day(moment, &options.time_zone, edge) {
+            Some(day) => Value::Day(day),
+            None => Value::Text(exactly(moment)),
+        },
     }
+}
+
+/// The day of which `moment` is the first moment, or the first after it; `None`: of none.
+fn edge_day(moment: WallTime, zone: &TimeZone, edge: Edge) -> Option<Day> {
+    let date = zone.date_of(moment);
+    let day = match edge {
+        Edge::Start => Day::from_civil(date),
+        Edge::End => Day::from_civil(date.yesterday().ok()?),
+    };
+    let is_it = match edge {
+        Edge::Start => day.start(zone) == moment,
+        Edge::End => day.end(zone) == moment,
+    };
+    is_it.then_some(day)
+}
+
+/// A moment as the day it begins or ends, or else exactly.
+pub(super) fn edge_text(moment: WallTime, zone: &TimeZone, edge: Edge) -> String {
+    edge_day(moment, zone, edge).map_or_else(|| exactly(moment), |day| day.to_string())
 }
 
 /// RFC 3339 to the nanosecond.
