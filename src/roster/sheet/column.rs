@@ -2,6 +2,9 @@
 
 use super::text::squeeze;
 
+/// Longer texts are no headings but notes.
+const HEADING_CHARS_MAX: usize = 40;
+
 /// What a column says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Column {
@@ -351,12 +354,15 @@ impl Column {
     /// The column that people mean by `heading`; `None`: none of them. A heading may say it twice, in
     /// two languages, and may have its unit in brackets.
     pub(super) fn of_heading(heading: &str) -> Option<Column> {
+        if heading.chars().count() > HEADING_CHARS_MAX {
+            return None;
+        }
         let whole = plain(heading);
         if let Some(column) = Column::of_plain(&whole) {
             return Some(column);
         }
         let mut found = None;
-        let parts = heading.split(['/', '\n', '\r', ' ', '(', '（', '[', '|', ',']);
+        let parts = heading.split(['/', '\n', '\r', ' ', '(', '（', '[', '|']);
         let parts: Vec<String> = parts.map(plain).filter(|part| !part.is_empty()).collect();
         for part in &parts {
             match (Column::of_plain(part), found) {

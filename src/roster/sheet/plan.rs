@@ -13,6 +13,7 @@ use super::places::number_label;
 use super::reason::{Finding, Reason, RowAt};
 use super::text::clean;
 use crate::domain::access::CardState;
+use crate::domain::card::CardNumber;
 use crate::domain::dwelling::{Dwelling, Relation, Tenure};
 use crate::domain::id::{CardholderId, DwellingId, SLUG_BYTES_MAX};
 use crate::domain::person::{PersonMark, PersonName};
@@ -75,6 +76,7 @@ pub fn plan(wanted: Wanted, snapshot: &Snapshot, missing: Missing, zone: &TimeZo
             claims.entry(address).or_default().push(claim);
         }
     }
+    planner.name_all(&dwellings);
     for dwelling in &dwellings {
         planner.dwelling(dwelling, &claims);
     }
@@ -110,9 +112,10 @@ struct Planner<'p> {
     missing: Missing,
     by_address: HashMap<(&'p Place, String), &'p DwellingId>,
     holders_of: BTreeMap<&'p DwellingId, Vec<(&'p CardholderId, &'p KnownHolder)>>,
-    cards_of: HashMap<&'p CardholderId, Vec<(&'p crate::domain::card::CardNumber, &'p KnownCard)>>,
-    /// Ids given to new cardholders by this plan, and those that the file gives.
-    new_holders: BTreeSet<CardholderId>,
+    cards_of: HashMap<&'p CardholderId, Vec<(&'p CardNumber, &'p KnownCard)>>,
+    /// Ids that the file gives, in whichever dwelling, and those that this plan gives.
+    named_ids: HashSet<CardholderId>,
+    named_cards: HashSet<CardNumber>,
     phases: [Vec<Planned>; N_PHASES],
     refused: Vec<Finding>,
 }
@@ -142,7 +145,8 @@ impl<'p> Planner<'p> {
             by_address: addresses.collect(),
             holders_of,
             cards_of,
-            new_holders: BTreeSet::new(),
+            named_ids: HashSet::new(),
+            named_cards: HashSet::new(),
             phases: Default::default(),
             refused: Vec::new(),
         }
@@ -185,6 +189,21 @@ impl<'p> Planner<'p> {
         let claimed = claims.get(&(place.clone(), number))?;
         let other = claimed.iter().find(|(id, _)| *id != wanted.id)?;
         Some(Reason::DwellingTwice(other.1.clone()))
+    }
+
+    /// Who and what stands anywhere in the file has not gone: people and cards may move.
+    fn name_all(&mut self, dwellings: &[WantedDwelling]) {
+        for dwelling in dwellings {
+            let ids = dwelling
+                .holders
+                .iter()
+                .filter_map(|holder| holder.id.clone());
+            self.named_ids.extend(ids);
+            let cards = dwelling.holders.iter().flat_map(|holder| &holder.cards);
+            let cards = cards.chain(&dwelling.loose_cards);
+            self.named_cards
+                .extend(cards.map(|card| card.number.clone()));
+        }
     }
 
     fn dwelling(&mut self, wanted: &WantedDwelling, claims: &Claims) {
@@ -255,11 +274,9 @@ impl<'p> Planner<'p> {
 
     fn holders(&mut self, wanted: &WantedDwelling) {
         let mut named: HashSet<CardholderId> = HashSet::new();
-        let mut named_cards = HashSet::new();
         let of_dwelling: Vec<(&CardholderId, &KnownHolder)> =
             self.holders_of.get(&wanted.id).cloned().unwrap_or_default();
         for holder in &wanted.holders {
-            named_cards.extend(holder.cards.iter().map(|card| card.number.clone()));
             let known = match self.find(holder, &of_dwelling, &named) {
                 Ok(known) => known,
                 Err(reason) => {
@@ -279,7 +296,6 @@ impl<'p> Planner<'p> {
             }
         }
         for card in &wanted.loose_cards {
-            named_cards.insert(card.number.clone());
             let holder = self
                 .snapshot
                 .cards
@@ -295,7 +311,7 @@ impl<'p> Planner<'p> {
             }
         }
         if self.missing == Missing::Ends {
-            self.end_missing(wanted, &of_dwelling, &named, &named_cards);
+            self.end_missing(wanted, &of_dwelling, &named);
         }
     }
 
@@ -317,17 +333,26 @@ impl<'p> Planner<'p> {
         if let Some(id) = &wanted.id {
             return Ok(self.snapshot.holders.get_key_value(id));
         }
-        let free = || of_dwelling.iter().filter(|(id, _)| !named.contains(*id));
+        // Someone whom another row names by id may not be meant twice.
+        let once = |found: &(&'p CardholderId, &'p KnownHolder)| {
+            let is_taken = named.contains(found.0) || self.named_ids.contains(found.0);
+            if is_taken {
+                Err(Reason::TwoOfThatName)
+            } else {
+                Ok(Some(*found))
+            }
+        };
         if let Some(mark) = &wanted.person {
-            let found = free().find(|(_, known)| known.facts.person.as_ref() == Some(mark));
-            if let Some(found) = found {
-                return Ok(Some(*found));
+            let is_it = |known: &KnownHolder| known.facts.person.as_ref() == Some(mark);
+            if let Some(found) = of_dwelling.iter().find(|(_, known)| is_it(known)) {
+                return once(found);
             }
         }
         let Some(name) = &wanted.name else {
             return Ok(None);
         };
-        let of_that_name: Vec<_> = free()
+        let of_that_name: Vec<_> = of_dwelling
+            .iter()
             .filter(|(_, known)| {
                 let same_mark = wanted.person.is_none() || known.facts.person.is_none();
                 is_same_text(known.facts.name.reveal(), name.reveal()) && same_mark
@@ -335,7 +360,7 @@ impl<'p> Planner<'p> {
             .collect();
         match of_that_name.as_slice() {
             [] => Ok(None),
-            [found] => Ok(Some(**found)),
+            [found] => once(found),
             _ => Err(Reason::TwoOfThatName),
         }
     }
@@ -346,13 +371,13 @@ impl<'p> Planner<'p> {
             let mut n = 1_u32;
             loop {
                 let id = numbered(dwelling, n);
-                if !self.snapshot.holders.contains_key(&id) && !self.new_holders.contains(&id) {
+                if !self.snapshot.holders.contains_key(&id) && !self.named_ids.contains(&id) {
                     return id;
                 }
                 n = n.saturating_add(1);
             }
         });
-        self.new_holders.insert(id.clone());
+        self.named_ids.insert(id.clone());
         id
     }
 
@@ -482,7 +507,6 @@ impl<'p> Planner<'p> {
         wanted: &WantedDwelling,
         of_dwelling: &[(&'p CardholderId, &'p KnownHolder)],
         named: &HashSet<CardholderId>,
-        named_cards: &HashSet<crate::domain::card::CardNumber>,
     ) {
         for (id, _) in of_dwelling {
             let effect = |card: Option<String>| Effect {
@@ -491,7 +515,7 @@ impl<'p> Planner<'p> {
                 card,
                 detail: "not in the file".to_owned(),
             };
-            if !named.contains(*id) {
+            if !named.contains(*id) && !self.named_ids.contains(*id) {
                 let change = Change::RemoveHolder((*id).clone());
                 self.step(END, &wanted.at, Column::Holder, change, effect(None));
                 continue;
@@ -499,7 +523,7 @@ impl<'p> Planner<'p> {
             let cards = self.cards_of.get(*id).cloned().unwrap_or_default();
             for (number, card) in cards {
                 let is_alive = card.facts.state != CardState::Revoked;
-                if is_alive && !named_cards.contains(number) {
+                if is_alive && !self.named_cards.contains(number) {
                     let change = Change::SetCardState(card.key, CardState::Revoked);
                     let effect = effect(Some(number.tail()));
                     self.step(END, &wanted.at, Column::Card, change, effect);
