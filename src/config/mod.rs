@@ -79,6 +79,8 @@ pub struct Config {
     pub limit: LimitPolicy,
     /// `limit.at_door`: what those beyond the limit meet.
     pub at_door: AtDoor,
+    /// `card_shared.within_s`: one card in two buildings within this raises `card-shared`; zero: never.
+    pub card_shared_within: Duration,
     /// `[web]`.
     pub web: WebRules,
     /// `[outbox]`.
@@ -303,6 +305,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     clock.finish();
     let roster_file = site::roster(top, &store);
     let (limit, at_door) = site::limit(top);
+    let card_shared_within = site::card_shared(top);
     let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
@@ -323,6 +326,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         roster_file,
         limit,
         at_door,
+        card_shared_within,
         web,
         outbox,
         stairwells: stairwells.into_values().collect(),

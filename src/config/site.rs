@@ -288,6 +288,14 @@ pub(super) fn limit(top: &mut Section<'_>) -> (LimitPolicy, AtDoor) {
     (policy, at_door)
 }
 
+/// A walk between two buildings takes longer than half a minute, badge to badge.
+pub(super) fn card_shared(top: &mut Section<'_>) -> Duration {
+    let mut section = top.section("card_shared");
+    let within_s = section.number("within_s", 0..=600, 30);
+    section.finish();
+    Duration::from_secs(within_s)
+}
+
 pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {
     const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
     let mut section = top.section("web");

@@ -21,7 +21,7 @@ use crate::camera::{CameraEvent, Cameras};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
-use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, Pipeline};
 use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
 use crate::linkage::webhook::WebhookError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
@@ -227,6 +227,7 @@ impl Gateway {
             clips: desk.clone(),
             outbox: outbox.clone(),
             conditions: conditions.clone(),
+            last_seen: LastSeen::default(),
             metrics: EntryMetrics::register(&mut registry),
         };
         let (ready, ready_seen) = watch::channel(false);
@@ -236,6 +237,7 @@ impl Gateway {
             doors: doors.clone(),
             accounts: Accounts::at(&config.web.accounts_file),
             outbox: outbox.clone(),
+            roster: roster.clone(),
             shelf,
             board,
             registry: Arc::new(registry),

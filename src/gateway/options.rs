@@ -7,7 +7,7 @@ use crate::config::{Config, DecisionMode};
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
 use crate::door::{DoorOptions, DoorsOptions};
-use crate::entry::EntryOptions;
+use crate::entry::{EntryOptions, SharedRule};
 use crate::footage::FootageOptions;
 use crate::linkage::SiteFacts;
 use crate::linkage::webhook::{Webhook, WebhookError};
@@ -51,6 +51,14 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
         online_doors: asks_us.map(|door| door.door.id.clone()).collect(),
         length: config.footage.clip,
         clocks_agree_within: config.controller_skew_max,
+        card_shared: SharedRule {
+            within: config.card_shared_within,
+            buildings: config
+                .stairwells
+                .iter()
+                .map(|stairwell| (stairwell.id.clone(), stairwell.building.clone()))
+                .collect(),
+        },
     }
 }
 

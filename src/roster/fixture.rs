@@ -26,7 +26,7 @@ pub(crate) struct Site {
 pub(crate) struct Open {
     pub(crate) roster: Roster,
     pub(crate) store: Store,
-    _supervisor: Supervisor,
+    supervisor: Supervisor,
 }
 
 impl Site {
@@ -82,10 +82,10 @@ impl Site {
             Ok(roster) => Ok(Open {
                 roster,
                 store,
-                _supervisor: supervisor,
+                supervisor,
             }),
             Err(err) => {
-                store.close().await;
+                end(supervisor, store).await;
                 Err(err)
             }
         }
@@ -101,10 +101,18 @@ impl Site {
     }
 }
 
+/// Nobody holds the store any more.
+async fn end(supervisor: Supervisor, store: Store) {
+    let within = std::time::Duration::from_secs(5);
+    supervisor.shutdown(within).await.unwrap();
+    store.close().await;
+}
+
 impl Open {
     /// Ends it, so that it can be opened again.
     pub(crate) async fn close(self) {
-        self.store.close().await;
+        drop(self.roster);
+        end(self.supervisor, self.store).await;
     }
 
     pub(crate) async fn one(&self, change: Change) -> Outcome {

@@ -15,6 +15,7 @@ mod record;
 mod table;
 mod txn;
 mod verify;
+mod verify_ledger;
 mod writer;
 
 pub use error::StoreError;

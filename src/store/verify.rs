@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::error::StoreError;
 use super::table::tables;
+use super::verify_ledger::ledger;
 use super::writer::Store;
 use crate::domain::alert::DeliveryState;
 use crate::domain::clip::ClipState;
@@ -33,13 +34,14 @@ pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     alerts(store, &mut findings)?;
     deliveries(store, &mut findings)?;
     footage(store, &mut findings)?;
+    ledger(store, &mut findings)?;
     Ok(findings.0)
 }
 
-struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub(super) fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds && self.0.len() < FINDINGS_MAX {
             self.0.push(Finding(what()));
         }

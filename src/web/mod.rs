@@ -18,7 +18,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use crate::camera::Cameras;
 use crate::clip::ClipShelf;
 use crate::door::Doors;
 use crate::outbox::Outbox;
+use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
@@ -51,6 +52,8 @@ pub struct Api {
     pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
+    /// Who may enter.
+    pub roster: Roster,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// How every part is.
@@ -86,6 +89,25 @@ pub fn router(api: Api) -> Router {
         .route("/entries/{id}/manifest.json", get(api::clips::manifest))
         .route("/alerts", get(api::alerts::list))
         .route("/alerts/{id}", get(api::alerts::one))
+        .route("/dwellings", get(api::dwellings::list))
+        .route(
+            "/dwellings/{id}",
+            get(api::dwellings::one).put(api::dwellings::put),
+        )
+        .route("/dwellings/{id}/history", get(api::dwellings::history))
+        .route(
+            "/dwellings/{id}/cardholders",
+            get(api::cardholders::list).post(api::cardholders::add),
+        )
+        .route(
+            "/dwellings/{id}/cardholders/{holder}",
+            put(api::cardholders::change).delete(api::cardholders::remove),
+        )
+        .route("/cards", get(api::cards::list).post(api::cards::issue))
+        .route("/cards/{id}", get(api::cards::one).put(api::cards::redate))
+        .route("/cards/{id}/revoke", post(api::cards::revoke))
+        .route("/cards/{id}/lost", post(api::cards::lose))
+        .route("/cards/{id}/found", post(api::cards::find))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))

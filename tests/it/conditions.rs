@@ -11,7 +11,7 @@ use stairgate::domain::clip::ClipLength;
 use stairgate::domain::id::{CompoundId, DoorId};
 use stairgate::domain::swipe::DoorState;
 use stairgate::door::{Ack, DoorEvent};
-use stairgate::entry::{Conditions, EntryOptions};
+use stairgate::entry::{Conditions, EntryOptions, SharedRule};
 use stairgate::linkage::SiteFacts;
 use stairgate::outbox::{Outbox, OutboxBase, OutboxOptions};
 use stairgate::store::{Store, StoreOptions, tables, verify};
@@ -55,6 +55,7 @@ fn conditions(folder: &std::path::Path) -> Conditions {
         online_doors: BTreeSet::new(),
         length: ClipLength::DEFAULT,
         clocks_agree_within: Duration::from_secs(2),
+        card_shared: SharedRule::default(),
     };
     let options = Arc::new(ArcSwap::from_pointee(site));
     Conditions {

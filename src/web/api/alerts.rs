@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::alert::{Alert, AlertKind, Delivery, DeliveryState};
-use crate::domain::id::{AlertId, CameraId, DoorId, EntryId, LinkageId};
+use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId, LinkageId};
 use crate::domain::place::Place;
 use crate::outbox::DeliveryId;
 use crate::store::{Store, tables};
@@ -42,6 +42,7 @@ pub(crate) struct AlertView {
     door: Option<DoorId>,
     camera: Option<CameraId>,
     entry_id: Option<EntryId>,
+    dwelling: Option<DwellingId>,
     count: u32,
     detail: String,
     deliveries: Vec<DeliveryView>,
@@ -142,6 +143,7 @@ fn view(store: &Store, alert: Alert) -> Result<AlertView, Problem> {
         door: alert.door,
         camera: alert.camera,
         entry_id: alert.entry,
+        dwelling: alert.dwelling,
         count: alert.count,
         detail: alert.detail,
         deliveries,
