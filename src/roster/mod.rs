@@ -174,6 +174,11 @@ impl Roster {
     }
 
     /// The stairwells there are.
+    pub fn stairwells(&self) -> Vec<Stairwell> {
+        self.0.rules().stairwells.values().cloned().collect()
+    }
+
+    /// One of the stairwells.
     pub fn stairwell(&self, id: &StairwellId) -> Option<Stairwell> {
         self.0.rules().stairwells.get(id).cloned()
     }

@@ -20,7 +20,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
@@ -36,8 +36,11 @@ pub use problem::Problem;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// Largest request body: nothing that is sent to us yet is larger than a few words.
+/// Largest request body but that of a roster: nothing else that is sent to us is larger than a few
+/// words.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// Largest roster uploaded.
+const ROSTER_BYTES_MAX: usize = crate::roster::sheet::FILE_BYTES_MAX;
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ pub struct Api {
     pub outbox: Outbox,
     /// Who may enter.
     pub roster: Roster,
+    /// One roster is imported or exported at a time: each holds all names in memory.
+    pub roster_files: Arc<Semaphore>,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// How every part is.
@@ -81,6 +86,7 @@ pub async fn serve(
 
 /// All routes.
 pub fn router(api: Api) -> Router {
+    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
     let v1 = Router::new()
         .route("/entries", get(api::entries::list))
         .route("/entries/{id}", get(api::entries::one))
@@ -108,6 +114,13 @@ pub fn router(api: Api) -> Router {
         .route("/cards/{id}/revoke", post(api::cards::revoke))
         .route("/cards/{id}/lost", post(api::cards::lose))
         .route("/cards/{id}/found", post(api::cards::find))
+        .route(
+            "/roster/import",
+            post(api::roster_files::import).layer(upload_limit),
+        )
+        .route("/roster/export", get(api::roster_files::export))
+        .route("/roster/report.xlsx", get(api::roster_files::report))
+        .route("/roster/template.xlsx", get(api::roster_files::template))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))

@@ -10,10 +10,13 @@ mod comma;
 mod decimal;
 mod effect;
 mod export;
+mod files;
 pub mod fuzz;
 mod gather;
 mod grid;
 mod heading;
+mod import;
+mod outcome;
 mod places;
 mod plan;
 mod reason;
@@ -28,11 +31,14 @@ mod xlsx;
 pub use column::{COLUMNS, Column};
 pub use effect::Effect;
 pub use export::rows_of;
+pub use files::{ExportError, MadeFile};
 pub use gather::{Wanted, WantedCard, WantedDwelling, WantedHolder, gather};
 pub use grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
     ROWS_MAX, SHEETS_MAX,
 };
+pub use import::{ImportError, ImportOptions, Progress, import, read_options};
+pub use outcome::{ChangeLine, FindingLine, ImportReport, LISTED_MAX};
 pub use places::PlaceBook;
 pub use plan::{Missing, Plan, Planned, plan};
 pub use reason::{FileReason, Finding, Reason, RowAt};

@@ -252,6 +252,8 @@ pub enum Reason {
     DwellingKnownAs(DwellingId),
     /// The card is someone else's.
     CardOfAnother(CardholderId),
+    /// The dwelling is refused.
+    DwellingRefused(RowAt),
     /// The cardholder of this card is refused.
     HolderRefused(RowAt),
     /// The ledger refuses it; its own words.
@@ -311,6 +313,7 @@ impl Reason {
             Reason::NewDwellingNeeds(_) => "new-dwelling-needs",
             Reason::DwellingKnownAs(_) => "dwelling-known-as",
             Reason::CardOfAnother(_) => "card-of-another",
+            Reason::DwellingRefused(_) => "dwelling-refused",
             Reason::HolderRefused(_) => "holder-refused",
             Reason::Ledger { word, .. } => word,
         }
@@ -436,6 +439,7 @@ impl fmt::Display for Reason {
                 f,
                 "the card is now {holder}'s (delete the row, or revoke it there first)"
             ),
+            Reason::DwellingRefused(at) => write!(f, "its dwelling is refused at {at}"),
             Reason::HolderRefused(at) => write!(f, "its cardholder is refused at {at}"),
             Reason::Ledger { en, .. } => f.write_str(en),
         }
@@ -525,6 +529,7 @@ impl Reason {
             Reason::CardOfAnother(holder) => {
                 format!("这张卡现属于持卡人 {holder}（请删除该行，或先在那里注销）")
             }
+            Reason::DwellingRefused(at) => format!("该户在 {} 被拒绝", at_zh(at)),
             Reason::HolderRefused(at) => format!("其持卡人在 {} 被拒绝", at_zh(at)),
             Reason::Ledger { zh, .. } => zh.clone(),
         }

@@ -11,4 +11,5 @@ pub(super) mod dwellings;
 pub(super) mod entries;
 mod ledger_views;
 pub(super) mod openapi;
+pub(super) mod roster_files;
 pub(super) mod service;
