@@ -22,7 +22,7 @@ fn wanted(name: &str) -> Wanted {
         .join("fixtures/roster")
         .join(name);
     let bytes = std::fs::read(file).unwrap();
-    gather(read(&bytes, &options()).unwrap())
+    gather(read(&bytes, &options()).unwrap(), &Addresses::new())
 }
 
 /// Everything that was understood and everything that was not, as a page of text.

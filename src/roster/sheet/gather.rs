@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::column::Column;
 use super::grid::ColumnLetters;
+use super::places::number_label;
 use super::reason::{Finding, Reason, RowAt};
 use super::row::{Book, Row};
 use super::value::Said;
 use crate::domain::access::CardState;
 use crate::domain::card::CardNumber;
-use crate::domain::dwelling::{Day, Relation, Tenure};
+use crate::domain::dwelling::{Day, Dwelling, Relation, Tenure};
 use crate::domain::id::{CardholderId, DwellingId};
 use crate::domain::limit::FloorArea;
 use crate::domain::person::{PersonMark, PersonName};
 use crate::domain::place::Place;
+use crate::roster::Snapshot;
 use crate::time::WallTime;
 
 /// How often rows are put together anew without those that contradict each other. The second time
@@ -100,8 +102,20 @@ pub struct WantedCard {
     pub valid_until: Said<WallTime>,
 }
 
-/// Puts the rows of `book` together.
-pub fn gather(book: Book) -> Wanted {
+/// Which dwelling the ledger has at a place under a number, as [`addresses_of`] writes it.
+pub type Addresses = HashMap<(Place, String), DwellingId>;
+
+/// The addresses of the ledger's dwellings.
+pub fn addresses_of(snapshot: &Snapshot) -> Addresses {
+    let dwellings = snapshot.dwellings.values().map(|record| &record.dwelling);
+    let address = |dwelling: &Dwelling| (dwelling.place.clone(), number_label(&dwelling.number));
+    dwellings
+        .map(|dwelling| (address(dwelling), dwelling.id.clone()))
+        .collect()
+}
+
+/// Puts the rows of `book` together; rows that name a dwelling by place and number mean the ledger's.
+pub fn gather(book: Book, addresses: &Addresses) -> Wanted {
     let Book {
         mut rows,
         problems,
@@ -113,7 +127,7 @@ pub fn gather(book: Book) -> Wanted {
         n_rows,
         ..Wanted::default()
     };
-    use_said_ids(&mut rows);
+    use_said_ids(&mut rows, addresses);
     let mut left_out = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
         let mut round = Round::new(&rows);
@@ -142,23 +156,27 @@ pub fn gather(book: Book) -> Wanted {
     wanted
 }
 
-/// A row that names a dwelling by place and number means the one that another row gives an id.
-fn use_said_ids(rows: &mut [Row]) {
-    let mut said: HashMap<(Place, String), DwellingId> = HashMap::new();
+/// A row that names a dwelling by place and number means the one that another row gives an id, or
+/// else the one that the ledger has there.
+fn use_said_ids(rows: &mut [Row], addresses: &Addresses) {
+    let mut said = Addresses::new();
     for row in rows.iter().filter(|row| row.is_id_said) {
-        if let (Some(place), Some(number)) = (&row.place, &row.number) {
-            let key = (place.clone(), number.clone());
-            said.entry(key).or_insert_with(|| row.dwelling.clone());
+        if let Some(address) = address_of(row) {
+            said.entry(address).or_insert_with(|| row.dwelling.clone());
         }
     }
     for row in rows.iter_mut().filter(|row| !row.is_id_said) {
-        if let (Some(place), Some(number)) = (&row.place, &row.number)
-            && let Some(id) = said.get(&(place.clone(), number.clone()))
+        if let Some(address) = address_of(row)
+            && let Some(id) = said.get(&address).or_else(|| addresses.get(&address))
         {
             row.dwelling = id.clone();
             row.is_id_said = true;
         }
     }
+}
+
+fn address_of(row: &Row) -> Option<(Place, String)> {
+    Some((row.place.clone()?, row.number.clone()?))
 }
 
 /// Which row said something first.

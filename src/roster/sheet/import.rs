@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::column::Column;
-use super::gather::{Wanted, gather};
+use super::gather::{addresses_of, gather};
 use super::outcome::ImportReport;
 use super::places::PlaceBook;
 use super::plan::{Missing, Plan, plan};
 use super::reason::{FileReason, Finding, Reason, RowAt};
-use super::row::{ReadOptions, read};
+use super::row::{Book, ReadOptions, read};
 use crate::domain::id::{CardholderId, DwellingId};
 use crate::domain::reckoning::Reckoning;
 use crate::domain::role::Actor;
@@ -122,13 +122,11 @@ pub async fn import(
 ) -> Result<ImportReport, ImportError> {
     progress(Progress::Reading);
     let by = read_options(roster);
-    let wanted = blocking("read a roster", move || {
-        read(bytes.as_ref(), &by).map(gather)
-    });
-    let wanted = wanted.await?.map_err(ImportError::File)?;
+    let book = blocking("read a roster", move || read(bytes.as_ref(), &by));
+    let book = book.await?.map_err(ImportError::File)?;
     for _ in 0..TRIES_MAX {
         progress(Progress::Planning);
-        let (seq, plan) = plan_on(roster, wanted.clone(), options.missing).await?;
+        let (seq, plan) = plan_on(roster, book.clone(), options.missing).await?;
         let n_steps = plan.steps.len();
         if n_steps > STEPS_MAX {
             return Err(ImportError::TooManyChanges { n_steps });
@@ -159,12 +157,13 @@ pub async fn import(
 
 async fn plan_on(
     roster: &Roster,
-    wanted: Wanted,
+    book: Book,
     missing: Missing,
 ) -> Result<(u64, Plan), ImportError> {
     let roster = roster.clone();
     let planned = blocking("plan an import", move || {
         let snapshot = roster.snapshot()?;
+        let wanted = gather(book, &addresses_of(&snapshot));
         let plan = plan(wanted, &snapshot, missing, roster.time_zone());
         Ok::<_, LedgerError>((snapshot.seq, plan))
     });

@@ -32,7 +32,9 @@ pub use column::{COLUMNS, Column};
 pub use effect::Effect;
 pub use export::rows_of;
 pub use files::{ExportError, MadeFile};
-pub use gather::{Wanted, WantedCard, WantedDwelling, WantedHolder, gather};
+pub use gather::{
+    Addresses, Wanted, WantedCard, WantedDwelling, WantedHolder, addresses_of, gather,
+};
 pub use grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
     ROWS_MAX, SHEETS_MAX,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::column::Column;
 use super::effect::{Effect, dwelling_detail, holder_detail, validity_detail};
-use super::gather::{Wanted, WantedCard, WantedDwelling, WantedHolder};
+use super::gather::{Addresses, Wanted, WantedCard, WantedDwelling, WantedHolder, addresses_of};
 use super::places::number_label;
 use super::reason::{Finding, Reason, RowAt};
 use super::text::clean;
@@ -66,10 +66,9 @@ pub struct Plan {
 /// Plans `wanted` on `snapshot`; dates of cards are shown as days of `zone`.
 pub fn plan(wanted: Wanted, snapshot: &Snapshot, missing: Missing, zone: &TimeZone) -> Plan {
     let mut planner = Planner::new(snapshot, missing, zone);
-    let mut dwellings = wanted.dwellings;
+    let dwellings = wanted.dwellings;
     let mut claims = Claims::new();
-    for dwelling in &mut dwellings {
-        planner.use_known_id(dwelling);
+    for dwelling in &dwellings {
         if let (Some(place), Some(number)) = (&dwelling.place, &dwelling.number) {
             let claim = (dwelling.id.clone(), dwelling.at.clone());
             let address = (place.clone(), number.clone());
@@ -110,7 +109,7 @@ struct Planner<'p> {
     zone: &'p TimeZone,
     snapshot: &'p Snapshot,
     missing: Missing,
-    by_address: HashMap<(&'p Place, String), &'p DwellingId>,
+    by_address: Addresses,
     holders_of: BTreeMap<&'p DwellingId, Vec<(&'p CardholderId, &'p KnownHolder)>>,
     cards_of: HashMap<&'p CardholderId, Vec<(&'p CardNumber, &'p KnownCard)>>,
     /// Ids that the file gives, in whichever dwelling, and those that this plan gives.
@@ -122,10 +121,6 @@ struct Planner<'p> {
 
 impl<'p> Planner<'p> {
     fn new(snapshot: &'p Snapshot, missing: Missing, zone: &'p TimeZone) -> Planner<'p> {
-        let addresses = snapshot.dwellings.iter().map(|(id, record)| {
-            let dwelling = &record.dwelling;
-            ((&dwelling.place, number_label(&dwelling.number)), id)
-        });
         let mut holders_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (id, holder) in &snapshot.holders {
             let of = holders_of.entry(&holder.facts.dwelling).or_default();
@@ -142,24 +137,13 @@ impl<'p> Planner<'p> {
             zone,
             snapshot,
             missing,
-            by_address: addresses.collect(),
+            by_address: addresses_of(snapshot),
             holders_of,
             cards_of,
             named_ids: HashSet::new(),
             named_cards: HashSet::new(),
             phases: Default::default(),
             refused: Vec::new(),
-        }
-    }
-
-    /// A dwelling that the file names by place and number is the ledger's of that address.
-    fn use_known_id(&self, wanted: &mut WantedDwelling) {
-        if let (Some(place), Some(number), false) =
-            (&wanted.place, &wanted.number, wanted.is_id_said)
-            && !self.snapshot.dwellings.contains_key(&wanted.id)
-            && let Some(id) = self.by_address.get(&(place, number.clone()))
-        {
-            wanted.id = (*id).clone();
         }
     }
 
@@ -183,8 +167,11 @@ impl<'p> Planner<'p> {
         if self.is_known_at(&wanted.id, place, &number) {
             return None;
         }
-        if let Some(other) = self.by_address.get(&(place, number.clone())) {
-            return Some(Reason::DwellingKnownAs((*other).clone()));
+        if known.is_some() && !wanted.is_id_said {
+            return Some(Reason::DerivedIdTaken(wanted.id.clone()));
+        }
+        if let Some(other) = self.by_address.get(&(place.clone(), number.clone())) {
+            return Some(Reason::DwellingKnownAs(other.clone()));
         }
         let claimed = claims.get(&(place.clone(), number))?;
         let other = claimed.iter().find(|(id, _)| *id != wanted.id)?;

@@ -1,6 +1,6 @@
 //! Plans against a small model of the ledger: what a file says becomes so, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -10,6 +10,7 @@ use crate::domain::access::CardState;
 use crate::domain::card::{CardHasher, CardNumber};
 use crate::domain::id::{CardholderId, DwellingId, StairwellId};
 use crate::domain::ledger::DwellingRecord;
+use crate::domain::place::Place;
 use crate::roster::{Change, KnownCard, KnownHolder, Snapshot};
 use crate::time::{TimeZone, WallTime};
 
@@ -108,10 +109,15 @@ fn card_of(snapshot: &mut Snapshot, key: crate::domain::card::CardKey) -> &mut K
 
 const HEADING: &str = "dwelling,place,number,area_m2,tenure,holder,name,relation,person_key,to,card,state,valid_until";
 
+fn planned(bytes: &[u8], snapshot: &Snapshot, missing: Missing) -> Plan {
+    let book = read(bytes, &options()).unwrap();
+    let wanted = gather(book, &addresses_of(snapshot));
+    plan(wanted, snapshot, missing, &options().time_zone)
+}
+
 fn plan_of(rows: &str, snapshot: &Snapshot, missing: Missing) -> Plan {
     let text = format!("{HEADING}\n{rows}");
-    let wanted = gather(read(text.as_bytes(), &options()).unwrap());
-    plan(wanted, snapshot, missing, &options().time_zone)
+    planned(text.as_bytes(), snapshot, missing)
 }
 
 /// The words of the changes with their effects.
@@ -251,46 +257,27 @@ fn site() -> Vec<u8> {
 
 #[test]
 fn a_site_exported_is_the_same_site_imported_in_every_format() {
-    let options = options();
     let mut first = Snapshot::default();
-    let whole = plan(
-        gather(read(&site(), &options).unwrap()),
-        &first,
-        Missing::Keeps,
-        &options.time_zone,
-    );
+    let whole = planned(&site(), &first, Missing::Keeps);
     assert_eq!(refused(&whole), [""; 0]);
     apply(&mut first, &whole);
     assert_eq!((first.dwellings.len(), first.cards.len()), (1_500, 3_750));
-    let buildings: std::collections::BTreeSet<&str> = first
+    let wells: BTreeSet<&Place> = first
         .dwellings
         .values()
-        .map(|record| &record.dwelling.place.as_str()[..3])
+        .map(|d| &d.dwelling.place)
         .collect();
-    assert_eq!(buildings.len(), 42);
+    assert_eq!(wells.len(), 93);
     for format in [FileFormat::Xlsx, FileFormat::Csv] {
         for language in [Language::En, Language::Zh] {
             let bytes = write(&rows_of(&first), format, &write_options(language)).unwrap();
-            let again = plan(
-                gather(read(&bytes, &options).unwrap()),
-                &first,
-                Missing::Ends,
-                &options.time_zone,
-            );
-            assert_eq!(
-                (again.steps.len(), again.refused.len()),
-                (0, 0),
-                "{format:?} {language:?}"
-            );
+            let again = planned(&bytes, &first, Missing::Ends);
+            let what = format!("{format:?} {language:?}");
+            assert_eq!((again.steps.len(), again.refused.len()), (0, 0), "{what}");
             let mut second = Snapshot::default();
-            let anew = plan(
-                gather(read(&bytes, &options).unwrap()),
-                &second,
-                Missing::Keeps,
-                &options.time_zone,
-            );
+            let anew = planned(&bytes, &second, Missing::Keeps);
             apply(&mut second, &anew);
-            assert!(is_same(&first, &second), "{format:?} {language:?}");
+            assert!(is_same(&first, &second), "{what}");
         }
     }
 }
@@ -344,8 +331,7 @@ proptest! {
         }
         let bytes = write(&rows_of(&snapshot), FileFormat::Xlsx, &write_options(Language::Zh)).unwrap();
         if !snapshot.dwellings.is_empty() {
-            let book = read(&bytes, &options()).unwrap();
-            let again = plan(gather(book), &snapshot, Missing::Ends, &options().time_zone);
+            let again = planned(&bytes, &snapshot, Missing::Ends);
             prop_assert_eq!(words(&again), Vec::<String>::new());
             prop_assert_eq!(refused(&again), Vec::<String>::new());
         }

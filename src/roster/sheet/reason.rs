@@ -250,6 +250,8 @@ pub enum Reason {
     NewDwellingNeeds(Vec<Column>),
     /// Place and number are those of another dwelling of the ledger.
     DwellingKnownAs(DwellingId),
+    /// The id made of place and number is that of a dwelling elsewhere.
+    DerivedIdTaken(DwellingId),
     /// The card is someone else's.
     CardOfAnother(CardholderId),
     /// The dwelling is refused.
@@ -312,6 +314,7 @@ impl Reason {
             Reason::Total => "total",
             Reason::NewDwellingNeeds(_) => "new-dwelling-needs",
             Reason::DwellingKnownAs(_) => "dwelling-known-as",
+            Reason::DerivedIdTaken(_) => "derived-id-taken",
             Reason::CardOfAnother(_) => "card-of-another",
             Reason::DwellingRefused(_) => "dwelling-refused",
             Reason::HolderRefused(_) => "holder-refused",
@@ -435,6 +438,10 @@ impl fmt::Display for Reason {
                 f,
                 "place and number are those of dwelling {id} (use its id, or correct them)"
             ),
+            Reason::DerivedIdTaken(id) => write!(
+                f,
+                "the id {id}, made of place and number, is that of a dwelling elsewhere (give an id)"
+            ),
             Reason::CardOfAnother(holder) => write!(
                 f,
                 "the card is now {holder}'s (delete the row, or revoke it there first)"
@@ -525,6 +532,9 @@ impl Reason {
             }
             Reason::DwellingKnownAs(id) => {
                 format!("该楼道和房号属于住户 {id}（请用它的编号，或改正）")
+            }
+            Reason::DerivedIdTaken(id) => {
+                format!("由楼道和房号生成的编号 {id} 属于别处的一户（请填编号）")
             }
             Reason::CardOfAnother(holder) => {
                 format!("这张卡现属于持卡人 {holder}（请删除该行，或先在那里注销）")

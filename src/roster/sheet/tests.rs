@@ -493,9 +493,8 @@ proptest! {
 }
 
 fn gathered(text: &str) -> Wanted {
-    gather(book(&format!(
-        "dwelling,place,number,area_m2,holder,name,card,state,to\n{text}"
-    )))
+    let heading = "dwelling,place,number,area_m2,holder,name,card,state,to";
+    gather(book(&format!("{heading}\n{text}")), &Addresses::new())
 }
 
 fn found(findings: &[Finding]) -> Vec<String> {
