@@ -18,6 +18,7 @@ mod gateway_client;
 mod import;
 mod printer;
 mod probe;
+mod rotate_key;
 mod run;
 mod simulate;
 mod user;
@@ -76,7 +77,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and roster.
+    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and limits.
     #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
     Run {
         #[command(flatten)]
@@ -119,6 +120,13 @@ Examples:
     /// gateway must not be running.
     #[command(after_help = "Example:\n  stairgate accept-disk --config gateway.toml")]
     AcceptDisk {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Make a new key for names and card numbers in the ledger, and seal them anew; the gateway must
+    /// not be running.
+    #[command(after_help = "Example:\n  stairgate rotate-key --config gateway.toml")]
+    RotateKey {
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -179,6 +187,7 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::Export(args) => export::export(&args, printer),
         Command::Probe(args) => probe::probe(&args, printer),
         Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
+        Command::RotateKey { config } => rotate_key::rotate(&config.config, printer),
         Command::Demo {
             cameras,
             port,

@@ -20,7 +20,7 @@ pub use ledger::{
     Applied, Batch, BeyondLimit, Book, CardFacts, Change, DwellingThen, HeldCard, HistoryItem,
     HolderFacts, Household, KnownCard, KnownHolder, LedgerBase, LedgerError, LedgerKeyError,
     LedgerKeys, Mode, OpenError, Outcome, PlaceList, Refusal, Resident, STEPS_MAX, Snapshot, Step,
-    Validity, VaultError, WHY_CHARS_MAX, old_file,
+    Validity, VaultError, WHY_CHARS_MAX, old_file, seal_anew,
 };
 pub use problem::{RosterError, RowProblem};
 pub use site_key::{SiteKeyError, open_site_key};
@@ -95,6 +95,10 @@ impl Roster {
     pub async fn open(base: LedgerBase, options: RosterOptions) -> Result<Roster, RosterOpenError> {
         let is_in_use = ledger::is_in_use(&base.store)?;
         let keys = LedgerKeys::open(&options.key_file, is_in_use).map_err(OpenError::Key)?;
+        if !ledger::fits(&base.store, &keys)? {
+            let file = options.key_file.clone();
+            return Err(OpenError::Key(LedgerKeyError::Wrong { file }).into());
+        }
         Roster::open_with(base, options, &keys).await
     }
 

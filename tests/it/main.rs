@@ -21,6 +21,7 @@ mod door;
 mod account;
 mod camera;
 mod harness_works;
+mod ledger;
 mod linkage;
 mod metrics;
 mod outbox;

@@ -165,22 +165,19 @@ impl Household {
         moments.flatten().filter(|moment| *moment > now).min()
     }
 
-    /// What of it the doors' lists depend on.
-    fn listed(
-        &self,
-    ) -> (
-        &Place,
-        BTreeSet<(&CardKey, Option<WallTime>, Option<WallTime>, bool)>,
-    ) {
+    /// What of it the doors' lists depend on, besides the place: of each active card its dates, and
+    /// whether its holder is surplus.
+    fn listed(&self) -> BTreeSet<(&CardKey, [Option<WallTime>; 2], bool)> {
         let active = self
             .cards
             .iter()
             .filter(|card| card.state == CardState::Active);
-        let cards = active.map(|card| {
-            let is_surplus = self.surplus.contains(&card.holder);
-            (&card.key, card.opens_from, card.opens_until, is_surplus)
-        });
-        (&self.dwelling.place, cards.collect())
+        active
+            .map(|card| {
+                let is_surplus = self.surplus.contains(&card.holder);
+                (&card.key, [card.opens_from, card.opens_until], is_surplus)
+            })
+            .collect()
     }
 }
 
@@ -296,7 +293,10 @@ impl Book {
                     }
                 }
             }
-            if old.as_ref().is_none_or(|old| old.listed() != new.listed()) {
+            let is_as_it_was = old.as_ref().is_some_and(|old| {
+                old.dwelling.place == new.dwelling.place && old.listed() == new.listed()
+            });
+            if !is_as_it_was {
                 let before = old.as_ref().map(|old| old.dwelling.place.clone());
                 places.extend(before);
                 places.insert(new.dwelling.place.clone());

@@ -36,8 +36,8 @@ pub use change::{
 pub use clerk::LedgerError;
 pub use history::{DwellingThen, HistoryItem};
 pub use key_file::{LedgerKeyError, LedgerKeys, old_file};
-pub use open::OpenError;
-pub(super) use open::is_in_use;
+pub use open::{OpenError, seal_anew};
+pub(super) use open::{fits, is_in_use};
 pub use snapshot::{KnownCard, KnownHolder, Snapshot};
 pub use vault::VaultError;
 

@@ -158,6 +158,28 @@ impl Model {
     fn after(&self, op: &Op) -> Result<Option<Model>, &'static str> {
         let mut after = self.clone();
         after.step += 1;
+        let is_changed = match *op {
+            Op::Area { dwelling, n_places } => {
+                // Never refused.
+                let area = n_places * 1_200 + 1_199;
+                after.areas[dwelling] = area;
+                return Ok((self.areas[dwelling] != area).then_some(after));
+            }
+            Op::Rule { .. } | Op::Days(_) | Op::Restart => return Ok(Some(after)),
+            Op::Add { .. } | Op::Change { .. } | Op::Remove { .. } => {
+                self.with_holder(&mut after, op)?
+            }
+            Op::Issue { .. } | Op::SetState { .. } | Op::Redate { .. } => {
+                self.with_card(&mut after, op)?
+            }
+        };
+        if self.exceeds(&after) {
+            return Err("cardholder-limit-reached");
+        }
+        Ok(is_changed.then_some(after))
+    }
+
+    fn with_holder(&self, after: &mut Model, op: &Op) -> Result<bool, &'static str> {
         match *op {
             Op::Add {
                 holder,
@@ -173,8 +195,7 @@ impl Model {
                 if from.zip(to).is_some_and(|(from, to)| to < from) {
                     return Err("dates-backwards");
                 }
-                let is_removed = false;
-                let added = after.step;
+                let (is_removed, added) = (false, after.step);
                 let new = Holder {
                     dwelling,
                     is_child,
@@ -195,6 +216,9 @@ impl Model {
                     return Err("no-holder");
                 };
                 let to = self.ahead(to);
+                if (old.dwelling, old.is_child, old.to) == (dwelling, is_child, to) {
+                    return Ok(false);
+                }
                 if old.from.zip(to).is_some_and(|(from, to)| to < from) {
                     return Err("dates-backwards");
                 }
@@ -203,9 +227,6 @@ impl Model {
                 } else {
                     after.step
                 };
-                if (old.dwelling, old.is_child, old.to) == (dwelling, is_child, to) {
-                    return Ok(None);
-                }
                 let new = Holder {
                     dwelling,
                     is_child,
@@ -216,18 +237,23 @@ impl Model {
                 after.holders.insert(holder, new);
             }
             Op::Remove { holder } => {
-                if self.present(holder).is_none() {
-                    return Err("no-holder");
-                }
-                after.holders.get_mut(&holder).unwrap().is_removed = true;
-                for card in after
-                    .cards
-                    .values_mut()
-                    .filter(|card| card.holder == holder)
-                {
-                    card.state = CardState::Revoked;
-                }
+                self.present(holder).ok_or("no-holder")?;
+                after.remove(holder);
             }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn remove(&mut self, holder: usize) {
+        self.holders.get_mut(&holder).unwrap().is_removed = true;
+        for card in self.cards.values_mut().filter(|card| card.holder == holder) {
+            card.state = CardState::Revoked;
+        }
+    }
+
+    fn with_card(&self, after: &mut Model, op: &Op) -> Result<bool, &'static str> {
+        match *op {
             Op::Issue {
                 card,
                 holder,
@@ -240,7 +266,7 @@ impl Model {
                 if let Some(old) = self.cards.get(&card) {
                     let is_active = old.state == CardState::Active;
                     if old.holder == holder && is_active && old.until == until {
-                        return Ok(None);
+                        return Ok(false);
                     }
                     let is_over = old.until.is_some_and(|until| until < self.today);
                     if old.state != CardState::Revoked && !is_over {
@@ -257,46 +283,43 @@ impl Model {
                         issued,
                     },
                 );
+                Ok(true)
             }
             Op::SetState { card, state } => {
-                let Some(old) = self.cards.get(&card) else {
-                    return Err("no-card");
-                };
-                if old.state == state {
-                    return Ok(None);
-                }
-                if self.present(old.holder).is_none() && state != CardState::Revoked {
-                    return Err("no-holder");
-                }
-                after.cards.get_mut(&card).unwrap().state = state;
+                let holds = |new: CardState| new != CardState::Revoked;
+                self.with_known_card(after, card, |card| card.state = state, holds(state))
             }
             Op::Redate { card, until } => {
-                let Some(old) = self.cards.get(&card) else {
-                    return Err("no-card");
-                };
                 let until = self.ahead(until);
-                if old.until == until {
-                    return Ok(None);
-                }
-                if self.present(old.holder).is_none() && old.state != CardState::Revoked {
-                    return Err("no-holder");
-                }
-                after.cards.get_mut(&card).unwrap().until = until;
+                let holds = self
+                    .cards
+                    .get(&card)
+                    .is_some_and(|c| c.state != CardState::Revoked);
+                self.with_known_card(after, card, |card| card.until = until, holds)
             }
-            Op::Area { dwelling, n_places } => {
-                let area = n_places * 1_200 + 1_199;
-                if self.areas[dwelling] == area {
-                    return Ok(None);
-                }
-                after.areas[dwelling] = area;
-                return Ok(Some(after));
-            }
-            Op::Rule { .. } | Op::Days(_) | Op::Restart => return Ok(Some(after)),
+            _ => Ok(true),
         }
-        if self.exceeds(&after) {
-            return Err("cardholder-limit-reached");
+    }
+
+    fn with_known_card(
+        &self,
+        after: &mut Model,
+        card: usize,
+        change: impl FnOnce(&mut Card),
+        needs_holder: bool,
+    ) -> Result<bool, &'static str> {
+        let Some(old) = self.cards.get(&card) else {
+            return Err("no-card");
+        };
+        let new = after.cards.get_mut(&card).unwrap();
+        change(new);
+        if (new.state, new.until) == (old.state, old.until) {
+            return Ok(false);
         }
-        Ok(Some(after))
+        if needs_holder && self.present(old.holder).is_none() {
+            return Err("no-holder");
+        }
+        Ok(true)
     }
 
     fn ahead(&self, days: Option<i64>) -> Option<i64> {

@@ -69,7 +69,7 @@ impl Ledger {
         keys: &LedgerKeys,
     ) -> Result<Arc<Ledger>, OpenError> {
         let vault = Vault::new(keys);
-        let vault = take_up_key(&base.store, vault).await?;
+        let (vault, _) = take_up_key(&base.store, vault).await?;
         let ledger = Arc::new(Ledger {
             tools: Tools {
                 vault,
@@ -174,25 +174,43 @@ fn standing(store: &Store) -> Result<BTreeSet<String>, StoreError> {
     Ok(keys)
 }
 
+/// Can what is sealed be opened with `keys`?
+pub(in crate::roster) fn fits(store: &Store, keys: &LedgerKeys) -> Result<bool, StoreError> {
+    let sealed_with = store.get(tables::META, &KEY_ID.to_owned())?;
+    let vault = Vault::new(keys);
+    Ok(sealed_with.is_none_or(|key_id| vault.has_key(key_id)))
+}
+
+/// Seals everything that is still sealed with the old key anew with the current one; returns how many
+/// records that were. May be interrupted at any point, and then finishes at the next start.
+///
+/// # Errors
+/// [`OpenError`] when the store or a record cannot be read or written.
+pub async fn seal_anew(store: &Store, keys: &LedgerKeys) -> Result<usize, OpenError> {
+    take_up_key(store, Vault::new(keys)).await.map(|(_, n)| n)
+}
+
 /// Makes sure that everything is sealed with the current key.
-async fn take_up_key(store: &Store, vault: Vault) -> Result<Vault, OpenError> {
+async fn take_up_key(store: &Store, vault: Vault) -> Result<(Vault, usize), OpenError> {
     let current = vault.key_id();
     let sealed_with = store.get(tables::META, &KEY_ID.to_owned())?;
     if sealed_with == Some(current) {
-        return Ok(vault);
+        return Ok((vault, 0));
     }
     let vault = Arc::new(vault);
+    let mut n_sealed = 0;
     if let Some(old) = sealed_with {
         if !vault.has_key(old) {
             return Err(LedgerError::Vault(VaultError::KeyGone { key_id: old }).into());
         }
-        let n_sealed = reseal_all(store, &vault).await?;
+        n_sealed = reseal_all(store, &vault).await?;
         info!(n_sealed, "ledger sealed with the new key");
     }
     store
         .write(move |txn| txn.put(tables::META, &KEY_ID.to_owned(), &current))
         .await?;
-    Ok(Arc::into_inner(vault).expect("whoever sealed anew has finished"))
+    let vault = Arc::into_inner(vault).expect("whoever sealed anew has finished");
+    Ok((vault, n_sealed))
 }
 
 /// A record with sealed fields.
