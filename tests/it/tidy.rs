@@ -20,17 +20,21 @@ const FILE_LINES_MAX: usize = 600;
 const DOORS: [(&str, &str); 13] = [
     ("axum", "web"),
     ("clap", "cli"),
+    ("encoding_rs", "roster"),
     ("ffmpeg_next", "mux"),
     ("ntex", "door"),
     ("ntex_mqtt", "door"),
+    ("quick_xml", "roster"),
     ("reqwest", "linkage"),
     ("retina", "camera"),
     ("rtsp_types", "sim"),
     ("rumqttc", "door"),
+    ("rust_xlsxwriter", "roster"),
     ("sd_notify", "gateway"),
     ("sled", "store"),
     ("toml", "config"),
     ("tracing_subscriber", "telemetry"),
+    ("zip", "roster"),
 ];
 
 /// Ways to start a task or a thread; only `supervise` uses them.

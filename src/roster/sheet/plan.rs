@@ -260,7 +260,7 @@ impl<'p> Planner<'p> {
     }
 
     fn holders(&mut self, wanted: &WantedDwelling) {
-        let mut named: HashSet<CardholderId> = HashSet::new();
+        let mut named: BTreeSet<CardholderId> = BTreeSet::new();
         let of_dwelling: Vec<(&CardholderId, &KnownHolder)> =
             self.holders_of.get(&wanted.id).cloned().unwrap_or_default();
         for holder in &wanted.holders {
@@ -315,7 +315,7 @@ impl<'p> Planner<'p> {
         &self,
         wanted: &WantedHolder,
         of_dwelling: &[(&'p CardholderId, &'p KnownHolder)],
-        named: &HashSet<CardholderId>,
+        named: &BTreeSet<CardholderId>,
     ) -> Result<Option<(&'p CardholderId, &'p KnownHolder)>, Reason> {
         if let Some(id) = &wanted.id {
             return Ok(self.snapshot.holders.get_key_value(id));
@@ -493,26 +493,27 @@ impl<'p> Planner<'p> {
         &mut self,
         wanted: &WantedDwelling,
         of_dwelling: &[(&'p CardholderId, &'p KnownHolder)],
-        named: &HashSet<CardholderId>,
+        named: &BTreeSet<CardholderId>,
     ) {
+        let effect = |id: &CardholderId, card: Option<String>| Effect {
+            dwelling: wanted.id.clone(),
+            holder: Some(id.clone()),
+            card,
+            detail: "not in the file".to_owned(),
+        };
         for (id, _) in of_dwelling {
-            let effect = |card: Option<String>| Effect {
-                dwelling: wanted.id.clone(),
-                holder: Some((*id).clone()),
-                card,
-                detail: "not in the file".to_owned(),
-            };
             if !named.contains(*id) && !self.named_ids.contains(*id) {
                 let change = Change::RemoveHolder((*id).clone());
-                self.step(END, &wanted.at, Column::Holder, change, effect(None));
-                continue;
+                self.step(END, &wanted.at, Column::Holder, change, effect(id, None));
             }
-            let cards = self.cards_of.get(*id).cloned().unwrap_or_default();
+        }
+        for id in named {
+            let cards = self.cards_of.get(id).cloned().unwrap_or_default();
             for (number, card) in cards {
                 let is_alive = card.facts.state != CardState::Revoked;
                 if is_alive && !self.named_cards.contains(number) {
                     let change = Change::SetCardState(card.key, CardState::Revoked);
-                    let effect = effect(Some(number.tail()));
+                    let effect = effect(id, Some(number.tail()));
                     self.step(END, &wanted.at, Column::Card, change, effect);
                 }
             }

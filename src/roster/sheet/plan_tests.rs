@@ -268,17 +268,21 @@ fn a_site_exported_is_the_same_site_imported_in_every_format() {
         .map(|d| &d.dwelling.place)
         .collect();
     assert_eq!(wells.len(), 93);
-    for format in [FileFormat::Xlsx, FileFormat::Csv] {
-        for language in [Language::En, Language::Zh] {
-            let bytes = write(&rows_of(&first), format, &write_options(language)).unwrap();
-            let again = planned(&bytes, &first, Missing::Ends);
-            let what = format!("{format:?} {language:?}");
-            assert_eq!((again.steps.len(), again.refused.len()), (0, 0), "{what}");
-            let mut second = Snapshot::default();
-            let anew = planned(&bytes, &second, Missing::Keeps);
-            apply(&mut second, &anew);
-            assert!(is_same(&first, &second), "{what}");
-        }
+    for (format, language) in [
+        (FileFormat::Xlsx, Language::Zh),
+        (FileFormat::Csv, Language::En),
+    ] {
+        let bytes = write(&rows_of(&first), format, &write_options(language)).unwrap();
+        let again = planned(&bytes, &first, Missing::Ends);
+        assert_eq!(
+            (again.steps.len(), again.refused.len()),
+            (0, 0),
+            "{format:?}"
+        );
+        let mut second = Snapshot::default();
+        let anew = planned(&bytes, &second, Missing::Keeps);
+        apply(&mut second, &anew);
+        assert!(is_same(&first, &second), "{format:?}");
     }
 }
 
@@ -329,7 +333,8 @@ proptest! {
             let again = plan_of(&rows, &snapshot, missing);
             prop_assert_eq!(words(&again), Vec::<String>::new());
         }
-        let bytes = write(&rows_of(&snapshot), FileFormat::Xlsx, &write_options(Language::Zh)).unwrap();
+        let rows = rows_of(&snapshot);
+        let bytes = write(&rows, FileFormat::Csv, &write_options(Language::Zh)).unwrap();
         if !snapshot.dwellings.is_empty() {
             let again = planned(&bytes, &snapshot, Missing::Ends);
             prop_assert_eq!(words(&again), Vec::<String>::new());
