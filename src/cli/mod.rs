@@ -13,6 +13,9 @@
 mod accept_disk;
 mod check_config;
 mod demo;
+mod export;
+mod gateway_client;
+mod import;
 mod printer;
 mod probe;
 mod rotate_key;
@@ -94,6 +97,20 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Take dwellings, cardholders and cards from an XLSX or CSV file into the ledger.
+    #[command(after_help = "\
+Examples:
+  stairgate import roster.xlsx --dry-run
+  stairgate import roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate import roster.csv --skip-refused --end-missing --why \"monthly list\"")]
+    Import(#[command(flatten)] import::ImportArgs),
+    /// Write the ledger, its report or an empty template as XLSX or CSV.
+    #[command(after_help = "\
+Examples:
+  stairgate export --template template.xlsx
+  stairgate export roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate export --report report.xlsx")]
+    Export(#[command(flatten)] export::ExportArgs),
     /// Look at one camera: codec, size, rate, key frames, clock, and whether it is fit for clips.
     #[command(after_help = "\
 Examples:
@@ -167,6 +184,8 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::Run { config } => run::run(&config.config, printer),
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
+        Command::Import(args) => import::import(&args, printer),
+        Command::Export(args) => export::export(&args, printer),
         Command::Probe(args) => probe::probe(&args, printer),
         Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
         Command::RotateKey { config } => rotate_key::rotate(&config.config, printer),

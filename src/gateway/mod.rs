@@ -5,6 +5,7 @@
 //! is one clear error at start.
 
 mod card_lists;
+mod ledger;
 mod options;
 mod run;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::info;
 
 use crate::account::Accounts;
@@ -34,6 +35,7 @@ use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
 use crate::web::{Api, Hosts, LiveFeed};
 
+pub use ledger::OpenLedger;
 pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
@@ -71,6 +73,13 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl BuildError {
+    /// Is it because another process has the store open: the gateway is running?
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, BuildError::Store(err) if err.is_in_use())
+    }
 }
 
 /// Where a built gateway can be reached.
@@ -278,6 +287,7 @@ impl Gateway {
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             roster: roster.clone(),
+            roster_files: Arc::new(Semaphore::new(1)),
             shelf,
             footage: footage.clone(),
             board,

@@ -76,6 +76,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Does another process have the store open?
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            // sled has no variant of its own for this.
+            StoreError::Open { source, .. } => match source.as_ref() {
+                sled::Error::Io(err) => err.to_string().contains("could not acquire lock"),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// What a loop does about it: nothing helps but a restart, except at start-up.
     pub fn class(&self) -> Class {
         match self {

@@ -27,6 +27,7 @@ mod ledger;
 mod linkage;
 mod metrics;
 mod outbox;
+mod roster_files;
 mod sim;
 mod tidy;
 mod video;

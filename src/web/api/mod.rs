@@ -13,6 +13,7 @@ pub(super) mod entries;
 mod ledger_views;
 pub(super) mod openapi;
 pub(super) mod pictures;
+pub(super) mod roster_files;
 pub(super) mod service;
 pub(super) mod statistics;
 pub(super) mod stream;
