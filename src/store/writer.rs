@@ -27,6 +27,9 @@ const QUEUE_MAX: usize = 256;
 const GROUP_MAX: usize = 256;
 /// Memory for sled's page cache.
 const CACHE_BYTES: u64 = 64 << 20;
+/// Reads after a commit for each of its changes. Two keep up (100,000 entries in batches of 10,000 changes:
+/// 220 MB instead of 1,550; one second to open instead of six), at 0.3 µs each.
+const READS_FOR_EACH_CHANGE: usize = 2;
 /// Format of the store as a whole, in `META` under `format`.
 const FORMAT: u32 = 1;
 
@@ -348,6 +351,7 @@ impl Writer {
             return Ok(());
         }
         let started = Instant::now();
+        let n_changes = group.len();
         let mut batch = sled::Batch::default();
         for (key, value) in group {
             match value {
@@ -356,6 +360,7 @@ impl Writer {
             }
         }
         self.db.apply_batch(batch).map_err(|err| words(&err))?;
+        self.collect_garbage(n_changes)?;
         self.db.flush().map_err(|err| words(&err))?;
         self.db_file
             .sync_data()
@@ -363,6 +368,16 @@ impl Writer {
         self.metrics
             .flush_seconds
             .observe(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Lets sled free what the commit has replaced. It does so in steps of a few hundred pieces, one for
+    /// every 128 operations, but a batch is one operation, however long: without this a batch of 10,000
+    /// changes leaves 30 MB behind for good, in memory and in what the next start has to read.
+    fn collect_garbage(&self, n_changes: usize) -> Result<(), String> {
+        for _ in 0..n_changes.saturating_mul(READS_FOR_EACH_CHANGE) {
+            self.db.contains_key([]).map_err(|err| words(&err))?;
+        }
         Ok(())
     }
 }
