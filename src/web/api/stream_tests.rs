@@ -148,6 +148,7 @@ fn alert(n: u64, kind: AlertKind, raised_at: WallTime) -> Alert {
         door: Some(DoorId::new("gate").unwrap()),
         camera: None,
         entry: None,
+        dwelling: None,
         count: 1,
         detail: String::new(),
         ended_at: None,
