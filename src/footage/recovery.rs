@@ -63,7 +63,7 @@ pub(super) fn finish(
     };
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     let file = opened.map_err(error("open"))?;
-    crate::file::settle_on_disk(&file).map_err(error("sync"))?;
+    crate::file::settle_on_disk(&path).map_err(error("sync"))?;
     let bytes = file.metadata().map_err(error("measure"))?.len();
     let walk = boxes::walk(&file, bytes).map_err(|source| RecoverError::Boxes {
         path: path.clone(),

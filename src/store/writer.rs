@@ -1,6 +1,7 @@
 //! The writer's thread, its transactions, and reads of what is committed.
 
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,7 +79,12 @@ impl Store {
         registry: &mut Registry,
     ) -> Result<Store, StoreError> {
         let path = options.path.clone();
-        settle_what_is_there(&path.join("db"))?;
+        let db_file_path = path.join("db");
+        // What an earlier process wrote is on the disk from here on, or not there at all.
+        file::settle_on_disk(&db_file_path).map_err(|source| StoreError::File {
+            path: db_file_path.clone(),
+            source,
+        })?;
         let db = sled::Config::new()
             .path(&path)
             .cache_capacity(CACHE_BYTES)
@@ -88,7 +94,6 @@ impl Store {
                 path: path.clone(),
                 source: Box::new(source),
             })?;
-        let db_file_path = path.join("db");
         let db_file = File::open(&db_file_path).map_err(|source| StoreError::File {
             path: db_file_path,
             source,
@@ -194,7 +199,16 @@ impl Store {
         work(&mut txn)
     }
 
-    /// The committed record at `key`.
+    /// Returns once everything that was read before is on the disk: reads see a write some milliseconds
+    /// before it is. For who is about to tell the outside of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Commit`] or [`StoreError::Closed`]: what was read may not be so.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(())).await
+    }
+
+    /// The record at `key`, committed or about to be.
     ///
     /// # Errors
     /// [`StoreError::Read`] or [`StoreError::Record`].
@@ -279,20 +293,6 @@ impl Store {
     }
 }
 
-/// What an earlier process wrote is on the disk, or not there at all: it may have ended since the disk
-/// refused it.
-fn settle_what_is_there(db_file: &Path) -> Result<(), StoreError> {
-    let settled = match File::open(db_file) {
-        Ok(file) => file::settle_on_disk(&file),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(err) => Err(err),
-    };
-    settled.map_err(|source| StoreError::File {
-        path: db_file.to_owned(),
-        source,
-    })
-}
-
 struct Writer {
     path: Arc<Path>,
     db: sled::Db,
@@ -332,6 +332,8 @@ impl Writer {
                 answer(committed.clone());
             }
             if committed.is_err() {
+                // Never dropped: sled would sync once more, and panic or take yes for an answer.
+                let _ = ManuallyDrop::new(self);
                 return;
             }
             if let Some(done) = closing {

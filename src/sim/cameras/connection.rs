@@ -231,7 +231,7 @@ impl Connection {
                     self.input.advance(n_bytes);
                     if let Message::Request(request) = message {
                         let verdict = self.conversation.hear(&request, self.heard_at);
-                        self.note_dial(request.method() == &Method::Describe);
+                        self.note_dial(*request.method() == Method::Describe);
                         self.obey(verdict)?;
                     }
                 }

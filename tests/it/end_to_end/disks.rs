@@ -97,11 +97,6 @@ async fn footage_in_trouble<T>(
     }
     let (published, trouble) = in_mid_flow(compound, &mut gateway, begin, end).await;
     compound.calm(&gateway, &published).await;
-    let log = gateway.log();
-    let warnings = log
-        .lines()
-        .filter(|line| line.contains(" WARN ") || line.contains("ERROR"));
-    warnings.for_each(|line| println!("{line}"));
     gateway.stop(Duration::from_secs(30)).await;
     let reckoning = compound.reckon(&published).await;
     let clips = in_trouble(&published, &reckoning, trouble);
@@ -220,7 +215,7 @@ async fn failing_footage(what: Failing) {
     let disk = FailingDisk::new(compound.dir.path());
     let fail = || disk.fail(what, &footage);
     footage_in_trouble(&compound, &disk.envs(), "write-failed", fail, |()| {
-        disk.heal()
+        disk.heal();
     })
     .await;
 }
@@ -241,7 +236,7 @@ async fn failing_store(what: Failing) {
     let disk = FailingDisk::new(compound.dir.path());
     let fail = || disk.fail(what, &store);
     store_in_trouble(compound, &disk.envs(), "Input/output error", fail, |()| {
-        disk.heal()
+        disk.heal();
     })
     .await;
 }

@@ -91,8 +91,8 @@ impl Ballast {
         let block = vec![0xA5; 64 << 10];
         let mut n_bytes = block.len();
         while n_bytes > 0 {
-            match file.write(&block[..n_bytes]) {
-                Ok(_) => {}
+            match file.write_all(&block[..n_bytes]) {
+                Ok(()) => {}
                 Err(err) => {
                     assert_eq!(err.kind(), std::io::ErrorKind::StorageFull, "{err}");
                     n_bytes /= 2;
