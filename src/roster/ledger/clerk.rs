@@ -574,7 +574,7 @@ impl Clerk<'_, '_> {
             &record.dwelling,
             (&without, with),
             self.now,
-            |day| day.start(zone),
+            zone,
         );
         let Some(excess) = excess else {
             return Ok(());
