@@ -331,7 +331,10 @@ proptest! {
             let plan = plan_of(&rows, &snapshot, missing);
             apply(&mut snapshot, &plan);
             let again = plan_of(&rows, &snapshot, missing);
-            prop_assert_eq!(words(&again), Vec::<String>::new());
+            // What was refused may have become possible, as when an address has become free.
+            let was_refused = |at: &RowAt| plan.refused.iter().any(|found| found.at == *at);
+            let anew = again.steps.iter().filter(|planned| !was_refused(&planned.at));
+            prop_assert_eq!(anew.count(), 0, "{:?}", words(&again));
         }
         let rows = rows_of(&snapshot);
         let bytes = write(&rows, FileFormat::Csv, &write_options(Language::Zh)).unwrap();
