@@ -62,6 +62,11 @@ impl Day {
         Day(span.get_days())
     }
 
+    /// Days since 1970-01-01.
+    pub const fn days_since_1970(self) -> i32 {
+        self.0
+    }
+
     /// Its first moment in `zone`.
     pub fn start(self, zone: &TimeZone) -> WallTime {
         zone.midnight(self.civil())

@@ -8,6 +8,7 @@
 mod csv_file;
 mod ledger;
 mod problem;
+pub mod sheet;
 mod site_key;
 mod take_over;
 
@@ -177,6 +178,11 @@ impl Roster {
     }
 
     /// The stairwells there are.
+    pub fn stairwells(&self) -> Vec<Stairwell> {
+        self.0.rules().stairwells.values().cloned().collect()
+    }
+
+    /// One of the stairwells.
     pub fn stairwell(&self, id: &StairwellId) -> Option<Stairwell> {
         self.0.rules().stairwells.get(id).cloned()
     }
