@@ -17,6 +17,8 @@ mod site;
 mod values;
 
 #[cfg(test)]
+mod linkages_tests;
+#[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
 mod tests;
