@@ -2,6 +2,7 @@
 # Installs what stairgate needs on Debian 12, and nothing that is there already.
 #
 #   deploy/setup.sh demo    what `make demo` needs: FFmpeg's libraries and what their bindings are made with
+#   deploy/setup.sh fuzz    what `make fuzz` needs: also a C++ compiler, for libFuzzer
 #   deploy/setup.sh test    also the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium, cargo-nextest,
 #                           and Python's gRPC in target/peers
 #
@@ -22,6 +23,7 @@ packages=(
 )
 case "$profile" in
     demo) ;;
+    fuzz) packages+=(g++) ;;
     test)
         packages+=(
             git ffmpeg openssl
@@ -33,7 +35,7 @@ case "$profile" in
         )
         ;;
     *)
-        echo "usage: $0 demo|test" >&2
+        echo "usage: $0 demo|fuzz|test" >&2
         exit 2
         ;;
 esac

@@ -139,14 +139,15 @@ impl Supervisor {
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
             error!(task = %name, error = %why, "vital task ended");
-            fatal.send_replace(Some(format!("{name}: {why}")));
+            first(&fatal, format!("{name}: {why}"));
         };
         self.start(guarded.instrument(span));
     }
 
-    /// Says from outside a task that the gateway cannot go on (for example from the store's thread).
+    /// Says from outside a task that the gateway cannot go on (for example from the store's thread). The
+    /// first failure is the one that is told: the others follow from it.
     pub fn fail(&self, why: String) {
-        self.fatal.send_replace(Some(why));
+        first(&self.fatal, why);
     }
 
     /// Waits until a vital task has failed; says which and why.
@@ -181,6 +182,14 @@ impl Supervisor {
     fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(task);
     }
+}
+
+fn first(fatal: &watch::Sender<Option<String>>, why: String) {
+    fatal.send_if_modified(|told| {
+        let is_first = told.is_none();
+        told.get_or_insert(why);
+        is_first
+    });
 }
 
 /// Runs `work`, which may block for long (disk, FFmpeg, hashing), on the blocking pool.
@@ -323,6 +332,8 @@ mod tests {
             .group()
             .vital("store", Span::none(), async { Err(NoLuck) });
         assert_eq!(supervisor.failed().await, "store: no luck");
+        supervisor.fail("swipes: the store is closed".to_owned());
+        assert_eq!(supervisor.failed().await, "store: no luck", "the cause");
     }
 
     #[tokio::test(start_paused = true)]

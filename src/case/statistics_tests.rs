@@ -22,6 +22,7 @@ fn alert(n: u8, kind: AlertKind, place: &str, raised_s: i64) -> Alert {
         door: None,
         camera: None,
         entry: None,
+        dwelling: None,
         count: 1,
         detail: String::new(),
         ended_at: None,

@@ -13,8 +13,12 @@
 mod accept_disk;
 mod check_config;
 mod demo;
+mod export;
+mod gateway_client;
+mod import;
 mod printer;
 mod probe;
+mod rotate_key;
 mod run;
 mod simulate;
 mod user;
@@ -74,7 +78,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and roster.
+    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and limits.
     #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
     Run {
         #[command(flatten)]
@@ -93,6 +97,20 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Take dwellings, cardholders and cards from an XLSX or CSV file into the ledger.
+    #[command(after_help = "\
+Examples:
+  stairgate import roster.xlsx --dry-run
+  stairgate import roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate import roster.csv --skip-refused --end-missing --why \"monthly list\"")]
+    Import(#[command(flatten)] import::ImportArgs),
+    /// Write the ledger, its report or an empty template as XLSX or CSV.
+    #[command(after_help = "\
+Examples:
+  stairgate export --template template.xlsx
+  stairgate export roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate export --report report.xlsx")]
+    Export(#[command(flatten)] export::ExportArgs),
     /// Look at one camera: codec, size, rate, key frames, clock, and whether it is fit for clips.
     #[command(after_help = "\
 Examples:
@@ -103,6 +121,13 @@ Examples:
     /// gateway must not be running.
     #[command(after_help = "Example:\n  stairgate accept-disk --config gateway.toml")]
     AcceptDisk {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Make a new key for names and card numbers in the ledger, and seal them anew; the gateway must
+    /// not be running.
+    #[command(after_help = "Example:\n  stairgate rotate-key --config gateway.toml")]
+    RotateKey {
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -159,8 +184,11 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::Run { config } => run::run(&config.config, printer),
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
+        Command::Import(args) => import::import(&args, printer),
+        Command::Export(args) => export::export(&args, printer),
         Command::Probe(args) => probe::probe(&args, printer),
         Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
+        Command::RotateKey { config } => rotate_key::rotate(&config.config, printer),
         Command::Demo {
             cameras,
             port,

@@ -17,6 +17,8 @@ mod site;
 mod values;
 
 #[cfg(test)]
+mod cases_tests;
+#[cfg(test)]
 mod linkages_tests;
 #[cfg(test)]
 mod reference_tests;
@@ -40,9 +42,9 @@ use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
 use crate::domain::case::CaseRules;
 use crate::domain::clip::ClipLength;
-use crate::domain::dwelling::LimitPolicy;
 use crate::domain::id::{CompoundId, LinkageId};
 use crate::domain::place::{Door, Stairwell};
+use crate::domain::reckoning::LimitPolicy;
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
 use crate::feed::FeedTlsFiles;
@@ -87,6 +89,8 @@ pub struct Config {
     pub limit: LimitPolicy,
     /// `limit.at_door`: what those beyond the limit meet.
     pub at_door: AtDoor,
+    /// `card_shared.within_s`: one card in two buildings within this raises `card-shared`; zero: never.
+    pub card_shared_within: Duration,
     /// `[web]`.
     pub web: WebRules,
     /// `[grpc]`; `None`: no feed is served.
@@ -123,6 +127,8 @@ pub struct StorePaths {
     pub path: PathBuf,
     /// The site's secret, 32 bytes; made at first start.
     pub key_file: PathBuf,
+    /// `store.ledger_key_file`: what names and card numbers in the ledger are sealed with.
+    pub ledger_key_file: PathBuf,
     /// How long entries and their alerts are kept; at least as long as footage.
     pub entry_retention: Duration,
 }
@@ -346,8 +352,9 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         ..CamerasOptions::DEFAULT
     };
     clock.finish();
-    let roster_file = site::roster(top);
+    let roster_file = site::roster(top, &store);
     let (limit, at_door) = site::limit(top);
+    let card_shared_within = site::card_shared(top);
     let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
@@ -375,6 +382,7 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         roster_file,
         limit,
         at_door,
+        card_shared_within,
         web,
         grpc,
         outbox,

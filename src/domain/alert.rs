@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{AlertId, CameraId, DoorId, EntryId, LinkageId};
+use super::id::{AlertId, CameraId, DoorId, DwellingId, EntryId, LinkageId};
 use super::place::Place;
 use crate::time::WallTime;
 
@@ -199,6 +199,10 @@ pub struct Alert {
     /// When the condition ended, for those that end (a camera that is back).
     #[serde(default)]
     pub ended_at: Option<WallTime>,
+    /// The dwelling concerned, for alerts about a limit. Leaves the building only where a linkage's
+    /// `include` asks for dwellings.
+    #[serde(default)]
+    pub dwelling: Option<DwellingId>,
 }
 
 /// Where one alert stands with one linkage.

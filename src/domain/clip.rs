@@ -147,10 +147,12 @@ pub enum GapReason {
     PacketsLost,
     /// The window reaches back before what the ring held.
     BeforePreRoll,
-    /// The disk could not take the bytes.
+    /// The disk had no space.
     DiskFull,
     /// The footage disk was away, or another one was in its place.
     DiskAway,
+    /// The footage could not be written although there was space: the disk failed.
+    WriteFailed,
     /// The gateway was not running.
     GatewayDown,
 }
@@ -178,10 +180,12 @@ pub enum MissedReason {
     CameraDown,
     /// Too many clips were asked of this camera at once.
     Overload,
-    /// The disk could not take the bytes.
+    /// The disk had no space.
     DiskFull,
     /// The footage disk was away, or another one was in its place.
     DiskAway,
+    /// The footage could not be written although there was space: the disk failed.
+    WriteFailed,
     /// The footage was deleted by retention.
     Deleted,
 }
@@ -196,6 +200,7 @@ impl MissedReason {
             MissedReason::Overload => "overload",
             MissedReason::DiskFull => "disk-full",
             MissedReason::DiskAway => "disk-away",
+            MissedReason::WriteFailed => "write-failed",
             MissedReason::Deleted => "deleted",
         }
     }
@@ -340,6 +345,7 @@ mod tests {
             MissedReason::Overload,
             MissedReason::DiskFull,
             MissedReason::DiskAway,
+            MissedReason::WriteFailed,
             MissedReason::Deleted,
         ] {
             assert_eq!(serde_json::json!(reason), reason.as_str());

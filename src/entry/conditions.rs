@@ -311,6 +311,7 @@ impl Conditions {
             count: 1,
             detail,
             ended_at: None,
+            dwelling: None,
         }
     }
 

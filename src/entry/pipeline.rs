@@ -20,7 +20,9 @@ use super::clips::{ClipDesk, ClipOrder};
 use super::commit::{Committed, commit};
 use super::conditions::Conditions;
 use super::placement::{Placement, SkewEstimate, SwipeTimes};
+use super::shared::{LastSeen, SharedRule};
 use crate::domain::access::{Decision, Outcome};
+use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipLength;
 use crate::domain::id::{CameraId, DoorId, EntryId};
 use crate::domain::place::{Door, Place};
@@ -51,6 +53,8 @@ pub struct EntryOptions {
     /// Longest time that a swipe is believed to have waited on its way: that of footage, since of what is
     /// older there is nothing to show.
     pub late_max: Duration,
+    /// What raises `card-shared`.
+    pub card_shared: SharedRule,
 }
 
 /// The pipeline's hands on the other parts.
@@ -61,7 +65,7 @@ pub struct Pipeline {
     /// Where entries are kept.
     pub store: Store,
     /// Who may enter.
-    pub roster: Arc<Roster>,
+    pub roster: Roster,
     /// Where decisions go.
     pub doors: Doors,
     /// Who has clips made.
@@ -70,6 +74,8 @@ pub struct Pipeline {
     pub outbox: Outbox,
     /// Who raises alerts on the state of devices.
     pub conditions: Conditions,
+    /// Where cards were in the last moments.
+    pub last_seen: LastSeen,
     /// What it counts.
     pub metrics: EntryMetrics,
 }
@@ -202,7 +208,7 @@ impl Pipeline {
             return Ok(());
         };
         let view = self.roster.view();
-        let assembled = assemble(
+        let mut assembled = assemble(
             &swipe,
             &Facts {
                 door,
@@ -212,6 +218,9 @@ impl Pipeline {
                 placement,
             },
         );
+        if self.is_shared(&swipe, &assembled, &options.card_shared) {
+            assembled.raise(AlertKind::CardShared);
+        }
         let (id, decision) = (assembled.entry.id, assembled.entry.decision);
         let order = self.clip_order(&swipe, &assembled, placement);
         let alerts = !assembled.alerts.is_empty();
@@ -244,6 +253,16 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Was the card of a known holder far away just before?
+    fn is_shared(&self, swipe: &Swipe, assembled: &Assembled, rule: &SharedRule) -> bool {
+        let entry = &assembled.entry;
+        let (Some(card), Some(_)) = (&entry.card, &entry.holder) else {
+            return false;
+        };
+        let when = (entry.at, swipe.arrived);
+        self.last_seen.note(card.key, &entry.place, when, rule)
     }
 
     fn answer(&self, swipe: &Swipe, decision: &Decision) {

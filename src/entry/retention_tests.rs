@@ -146,6 +146,7 @@ fn assembled(seq: u64, at: WallTime) -> Assembled {
         door: Some(door),
         camera: None,
         entry: Some(entry.id),
+        dwelling: None,
         count: 1,
         detail: String::new(),
         ended_at: None,

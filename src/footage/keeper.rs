@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClipRequest;
-use super::boxes::Flaw;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, flaws_of};
+use super::kept::{
+    FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, Write, flaws_of,
+};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
+use crate::camera::{Frame, Gop, GopEnd, GopSeq};
 use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
@@ -43,27 +44,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
-/// Frames of one GOP to be appended to a file as one fragment.
-#[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) file: FileId,
-    /// Is it the first of a new file?
-    pub(super) is_new: bool,
-    pub(super) seq: GopSeq,
-    pub(super) run: Arc<Run>,
-    pub(super) params: Arc<VideoParams>,
-    /// Never empty; the first is a key frame when `is_new`.
-    pub(super) frames: Vec<Placed>,
-    /// When the first frame's picture was taken.
-    pub(super) taken_at: Instant,
-    /// What is wrong with these frames, on the file's time line.
-    pub(super) flaws: Vec<Flaw>,
-    /// Does it complete its GOP?
-    pub(super) is_whole: bool,
-    /// Was the length of its last frame not known?
-    pub(super) end_is_guess: bool,
-    pub(super) base: MediaTime,
-}
 
 /// A clip whose outcome is known.
 #[derive(Clone, Debug)]
@@ -96,7 +76,7 @@ pub(super) struct Keeper {
     next_file: u64,
     blocked_until: Option<Instant>,
     /// Why the disk refused what it last refused.
-    refused_for: GapReason,
+    pub(super) refused_for: GapReason,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
@@ -276,6 +256,19 @@ impl Keeper {
         }
     }
 
+    /// Takes in that `file` could not be finished, and whether all that was written to it is on the disk all
+    /// the same. [`Keeper::closes`] gives it again after a while; returns whether it will.
+    pub(super) fn close_failed(
+        &mut self,
+        round: &Round,
+        file: FileId,
+        confirmed: Result<(), GapReason>,
+    ) -> bool {
+        self.synced(round, file, confirmed);
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| kept.close_again(round.now))
+    }
+
     /// The clips whose outcome is known in this round. Called after the syncs: what is not on the disk
     /// does not count.
     pub(super) fn settle(&mut self, round: &Round) -> Vec<Settled> {
@@ -304,12 +297,12 @@ impl Keeper {
 
     /// The files that are finished in this round.
     pub(super) fn closes(&mut self, round: &Round) -> Vec<FileId> {
-        let finished: Vec<FileId> = self
-            .kept
-            .values()
-            .filter(|kept| kept.life != Life::Closed && self.is_finished(round, kept))
-            .map(|kept| kept.id)
-            .collect();
+        let is_due = |kept: &&Kept| {
+            let is_time = kept.close_after <= Some(round.now) && self.is_finished(round, kept);
+            kept.life != Life::Closed && (self.is_closing || is_time)
+        };
+        let due = self.kept.values().filter(is_due);
+        let finished: Vec<FileId> = due.map(|kept| kept.id).collect();
         for id in &finished {
             if let Some(kept) = self.kept.get_mut(id) {
                 kept.life = Life::Closed;
@@ -340,7 +333,7 @@ impl Keeper {
     }
 
     fn is_finished(&self, round: &Round, kept: &Kept) -> bool {
-        if self.is_closing || kept.life == Life::Broken {
+        if kept.life == Life::Broken {
             return true;
         }
         let oldest = round.gops.first().map_or(GopSeq(0), |gop| gop.seq);
@@ -498,19 +491,23 @@ impl Keeper {
         };
         self.refused_for = reason;
         self.missed.insert(write.seq, missed);
-        self.blocked_until = Some(round.now + DISK_RETRY);
-        if let Some(kept) = self.kept.get_mut(&write.file) {
+        self.refused(round.now, write.file);
+    }
+
+    /// Nothing more goes to `file`, and for a while to none.
+    fn refused(&mut self, now: Instant, file: FileId) {
+        self.blocked_until = Some(now + DISK_RETRY);
+        if let Some(kept) = self.kept.get_mut(&file) {
             kept.life = Life::Broken;
         }
     }
 
     /// The disk did not confirm what was written to `file`: only what it confirmed before counts.
     fn sync_failed(&mut self, now: Instant, file: FileId) {
-        self.blocked_until = Some(now + DISK_RETRY);
+        self.refused(now, file);
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
-        kept.life = Life::Broken;
         let Some(synced) = kept.synced else {
             self.kept.remove(&file);
             self.stored.retain(|_, (id, _)| *id != file);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::camera::{Codec, Ring, RingOptions};
+use crate::camera::{Codec, Ring, RingOptions, Run, VideoParams};
 use crate::domain::clip::{ClipWindow, Gap, Span};
 use crate::domain::id::CameraId;
+use crate::footage::boxes::Flaw;
 use crate::time::{WallTime, add_ns, signed_ns};
 use bytes::Bytes;
 

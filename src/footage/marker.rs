@@ -72,6 +72,19 @@ pub(super) async fn check(root: PathBuf, store: Store) -> Result<Mark, MarkError
     }
 }
 
+/// Is the disk at `root` ours just now? For who is about to write there: between two looks of the watch
+/// the disk may have gone, and what is written then lies on the bare mount point. Blocks.
+pub(super) fn is_ours(root: &Path, store: &Store) -> bool {
+    let known = store.get(tables::FOOTAGE_MARK, &());
+    matches!((read(root), known), (Ok(Some(found)), Ok(Some(known))) if found == known)
+}
+
+/// Has the disk gone from `root`, or given place to another? Not when it cannot be asked. Blocks.
+pub(super) fn is_gone(root: &Path, store: &Store) -> bool {
+    let known = store.get(tables::FOOTAGE_MARK, &());
+    matches!((read(root), known), (Ok(found), Ok(known)) if found != known)
+}
+
 async fn remember(store: &Store, id: String) -> Result<(), MarkError> {
     let put = move |txn: &mut crate::store::Txn<'_>| txn.put(tables::FOOTAGE_MARK, &(), &id);
     store.write(put).await.map_err(MarkError::Store)
@@ -83,6 +96,8 @@ fn read(root: &Path) -> Result<Option<String>, MarkError> {
     let opened =
         File::open(&path).and_then(|file| file.take(MARK_BYTES_MAX).read_to_string(&mut text));
     match opened {
+        // Made, but not written before the power went or the disk was full: no mark.
+        Ok(_) if text.trim().is_empty() => Ok(None),
         Ok(_) => Ok(Some(text.trim().to_owned())),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(MarkError::Io { path, source }),
@@ -132,7 +147,13 @@ mod tests {
             check(root.clone(), store.clone()).await.unwrap(),
             Mark::Away
         );
+        assert!(!is_ours(&root, &store) && is_gone(&root, &store));
         assert!(!root.exists(), "nothing is made on the bare mount point");
+        write(&root, "").unwrap();
+        assert_eq!(
+            check(root.clone(), store.clone()).await.unwrap(),
+            Mark::Away
+        );
         write(&root, "another").unwrap();
         assert_eq!(
             check(root.clone(), store.clone()).await.unwrap(),

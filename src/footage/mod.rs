@@ -278,6 +278,11 @@ impl Footage {
         self.shared.is_there.load(Ordering::Acquire)
     }
 
+    /// The same, asked of the disk itself and not of the last look at it; 15 s at most.
+    pub async fn is_there_now(&self) -> bool {
+        self.shared.has_mark().await
+    }
+
     /// The folder of the footage.
     pub fn root(&self) -> &Path {
         &self.shared.options.path

@@ -106,6 +106,7 @@ pub(super) fn join(
             reason: match why {
                 MissedReason::DiskFull => GapReason::DiskFull,
                 MissedReason::DiskAway => GapReason::DiskAway,
+                MissedReason::WriteFailed => GapReason::WriteFailed,
                 MissedReason::CameraDown
                 | MissedReason::NoFootage
                 | MissedReason::NoCamera

@@ -233,7 +233,7 @@ fn trail(gaps: &mut Gaps<'_>, keeper: &Keeper, round: &Round, last: &Piece<'_>, 
     let has_more =
         newest.is_some_and(|gop| gop.run().id == last.kept.run.id && gop.seq > last.kept.last_seq);
     let refused = misses(keeper, from, to);
-    if let Some(reason) = refused.or(has_more.then_some(GapReason::DiskFull)) {
+    if let Some(reason) = refused.or(has_more.then_some(keeper.refused_for)) {
         gaps.add(from, to, reason);
     } else if keeper.is_closing {
         let is_live = round.now.saturating_duration_since(from) < GRACE;
@@ -249,7 +249,7 @@ fn reason_between(keeper: &Keeper, before: &Piece<'_>, after: &Piece<'_>) -> Gap
     let is_one_run = before.kept.run.id == after.kept.run.id;
     let is_next = before.kept.last_seq.0 + 1 >= after.kept.first_seq.0;
     let otherwise = if is_one_run && !is_next {
-        GapReason::DiskFull
+        keeper.refused_for
     } else {
         GapReason::CameraDown
     };
@@ -267,10 +267,16 @@ fn misses(keeper: &Keeper, from: Instant, to: Instant) -> Option<GapReason> {
 fn missed(keeper: &Keeper, window: &Window) -> ClipOutcome {
     let request = &window.request;
     let refused = misses(keeper, request.from, request.to);
-    let reason = if refused == Some(GapReason::DiskAway) {
-        MissedReason::DiskAway
-    } else if refused.is_some() {
-        MissedReason::DiskFull
+    let reason = if let Some(refused) = refused {
+        match refused {
+            GapReason::DiskAway => MissedReason::DiskAway,
+            GapReason::WriteFailed => MissedReason::WriteFailed,
+            GapReason::DiskFull
+            | GapReason::CameraDown
+            | GapReason::PacketsLost
+            | GapReason::BeforePreRoll
+            | GapReason::GatewayDown => MissedReason::DiskFull,
+        }
     } else if keeper.started > request.from {
         MissedReason::NoFootage
     } else {

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{FileError, FootageFile};
-use super::keeper::{Keeper, Settled, Write};
-use super::kept::FileId;
+use super::keeper::{Keeper, Settled};
+use super::kept::{FileId, Write};
 use super::marker::{self, Mark};
 use super::metrics::Metrics;
 use super::past;
@@ -163,7 +163,7 @@ impl KeeperTask {
         let wall = shared.clock.at(write.taken_at);
         let file = self.files.remove(&write.file);
         if file.is_none() && !write.is_new {
-            return Ok(Err(GapReason::DiskFull));
+            return Ok(Err(GapReason::WriteFailed));
         }
         let (job, camera) = (write.clone(), self.feed.camera().clone());
         let result = self
@@ -176,13 +176,14 @@ impl KeeperTask {
                 match made {
                     Ok(mut file) => {
                         let result = file.append(wall, &job.frames, &job.flaws);
+                        let result = result.map_err(|err| shared.or_away(err));
                         if result.is_err() && job.is_new {
                             file.discard();
                             return (None, result);
                         }
                         (Some(file), result)
                     }
-                    Err(err) => (None, Err(err)),
+                    Err(err) => (None, Err(shared.or_away(err))),
                 }
             })
             .await?;
@@ -198,7 +199,7 @@ impl KeeperTask {
                     self.files.insert(write.file, file);
                 }
                 Ok(Err(match result {
-                    Ok(_) => GapReason::DiskFull,
+                    Ok(_) => GapReason::WriteFailed,
                     Err(err) => self.shared.refused(&err),
                 }))
             }
@@ -210,22 +211,29 @@ impl KeeperTask {
         let mut rows = Vec::new();
         for id in self.keeper.syncs(round) {
             let Some(mut file) = self.files.remove(&id) else {
-                self.keeper.synced(round, id, Err(GapReason::DiskFull));
+                self.keeper.synced(round, id, Err(GapReason::WriteFailed));
                 continue;
             };
+            let shared = Arc::clone(&self.shared);
             let (file, result) = self
                 .shared
                 .job("footage-sync", move || {
-                    let result = file.sync();
-                    (file, result)
+                    let result = file.sync().map_err(|err| shared.or_away(err));
+                    if result.is_err() && file.is_unconfirmed() {
+                        file.discard();
+                        return (None, result);
+                    }
+                    (Some(file), result)
                 })
                 .await?;
             let result = result.map_err(|err| self.shared.refused(&err));
-            if result.is_ok() {
-                rows.push((file.name().clone(), file.record(FootageState::Open)));
-            }
             self.keeper.synced(round, id, result);
-            self.files.insert(id, file);
+            if let Some(file) = file {
+                if result.is_ok() {
+                    rows.push((file.name().clone(), file.record(FootageState::Open)));
+                }
+                self.files.insert(id, file);
+            }
         }
         self.shared.index(rows).await
     }
@@ -233,22 +241,34 @@ impl KeeperTask {
     async fn close_files(&mut self, round: &Round) -> Result<(), KeeperError> {
         let mut rows = Vec::new();
         for id in self.keeper.closes(round) {
-            let Some(file) = self.files.remove(&id) else {
+            let Some(mut file) = self.files.remove(&id) else {
                 continue;
             };
-            let name = file.name().clone();
-            match self
+            let shared = Arc::clone(&self.shared);
+            let (file, result) = self
                 .shared
-                .job("footage-close", move || file.finish())
-                .await?
-            {
+                .job("footage-close", move || {
+                    let result = file.finish().map_err(|err| shared.or_away(err));
+                    (file, result)
+                })
+                .await?;
+            match result {
                 Ok(record) => {
-                    info!(file = %name, bytes = record.bytes, "footage file closed");
-                    rows.push((name, record));
+                    self.keeper.synced(round, id, Ok(()));
+                    info!(file = %file.name(), bytes = record.bytes, "footage file closed");
+                    rows.push((file.name().clone(), record));
                 }
-                // Its row stays open, so the next start finishes it.
                 Err(err) => {
-                    self.shared.refused(&err);
+                    let reason = self.shared.refused(&err);
+                    let confirmed = file.is_confirmed().then_some(()).ok_or(reason);
+                    if self.keeper.close_failed(round, id, confirmed) {
+                        self.files.insert(id, file);
+                    } else if file.is_unconfirmed() {
+                        self.shared
+                            .job("footage-discard", || file.discard())
+                            .await?;
+                    }
+                    // Else its row stays open: the return of its disk or the next start finishes it.
                 }
             }
         }
@@ -350,12 +370,15 @@ impl Shared {
                 }
             }
         }
-        // An unmounted disk fails what is open with an I/O error before anyone has looked for its mark.
-        let is_away = matches!(err, FileError::Away) || !self.is_there.load(Ordering::Acquire);
-        if is_away {
-            GapReason::DiskAway
-        } else {
-            GapReason::DiskFull
+        err.reason()
+    }
+
+    /// The error, or that the disk is away: what is open fails in many ways when it goes. Blocks.
+    fn or_away(&self, err: FileError) -> FileError {
+        let is_gone = || marker::is_gone(&self.options.path, &self.store);
+        match err {
+            FileError::Io { .. } if is_gone() => FileError::Away,
+            FileError::Io { .. } | FileError::Mux { .. } | FileError::Away => err,
         }
     }
 
@@ -378,12 +401,20 @@ fn create(
     wall: WallTime,
     write: &Write,
 ) -> Result<FootageFile, FileError> {
-    if !shared.is_there.load(Ordering::Acquire) {
+    let is_ours = || marker::is_ours(&shared.options.path, &shared.store);
+    if !shared.is_there.load(Ordering::Acquire) || !is_ours() {
         return Err(FileError::Away);
     }
     let label = (wall, write.run.id);
-    let file = FootageFile::create(&shared.options.path, camera, label, &write.params)?;
-    shared.recent.touch(file.name());
+    // Recent before it is there, so that nobody takes it for one that a crash left.
+    let announce = |name: &FootageName| shared.recent.touch(name);
+    let root = &shared.options.path;
+    let file = FootageFile::create(root, camera, label, &write.params, announce)?;
+    if !is_ours() {
+        // It went in between, and the file lies on what is below it.
+        file.discard();
+        return Err(FileError::Away);
+    }
     Ok(file)
 }
 

@@ -141,6 +141,7 @@ impl Watch {
         let is_there = away.is_none();
         let was_there = self.is_there.replace(is_there);
         shared.is_there.store(is_there, Ordering::Release);
+        shared.metrics.disk_up.set(u64::from(is_there));
         if let Some(why) = away {
             self.health.failed(&why);
             if was_there != Some(false) {

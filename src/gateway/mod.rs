@@ -5,6 +5,7 @@
 //! is one clear error at start.
 
 mod card_lists;
+mod ledger;
 mod options;
 mod run;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::info;
 
 use crate::account::Accounts;
@@ -22,18 +23,19 @@ use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
-use crate::entry::{ClipDesk, Conditions, EntryMetrics, Pipeline};
+use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
-use crate::roster::{Roster, RosterError, SiteKeyError};
+use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
 use crate::web::{Api, Hosts, LiveFeed};
 
+pub use ledger::OpenLedger;
 pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
@@ -46,8 +48,8 @@ pub enum BuildError {
     #[error("open the site key")]
     SiteKey(#[source] SiteKeyError),
     /// The roster cannot be read.
-    #[error("read the roster")]
-    Roster(#[source] RosterError),
+    #[error("open the roster")]
+    Roster(#[source] RosterOpenError),
     /// The footage folder cannot be used.
     #[error("open the footage")]
     Footage(#[source] FootageError),
@@ -71,6 +73,13 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl BuildError {
+    /// Is it because another process has the store open: the gateway is running?
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, BuildError::Store(err) if err.is_in_use())
+    }
 }
 
 /// Where a built gateway can be reached.
@@ -103,7 +112,7 @@ pub struct Gateway {
 #[derive(Clone, Debug)]
 struct Parts {
     store: Store,
-    roster: Arc<Roster>,
+    roster: Roster,
     doors: Doors,
     cameras: Cameras,
     footage: Footage,
@@ -153,9 +162,6 @@ impl Gateway {
         // In a group of its own: the writer ends after everything that may still write.
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
-        let roster = Roster::load(options::roster(&config, hasher), clock.clone())
-            .map_err(BuildError::Roster)?;
-        let roster = Arc::new(roster);
         let linkages =
             options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
@@ -184,6 +190,14 @@ impl Gateway {
             zone: config.compound.time_zone.clone(),
         };
         let cases = Cases::new(cases_base, &mut registry);
+        let base = LedgerBase {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            clock: clock.clone(),
+        };
+        let roster = Roster::open(base, config.roster_options(hasher))
+            .await
+            .map_err(BuildError::Roster)?;
         let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
@@ -236,11 +250,12 @@ impl Gateway {
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
-            roster: Arc::clone(&roster),
+            roster: roster.clone(),
             doors: doors.clone(),
             clips: desk.clone(),
             outbox: outbox.clone(),
             conditions: conditions.clone(),
+            last_seen: LastSeen::default(),
             metrics: EntryMetrics::register(&mut registry),
         };
         let accounts = Accounts::at(&config.web.accounts_file);
@@ -271,6 +286,8 @@ impl Gateway {
             outbox: outbox.clone(),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
+            roster: roster.clone(),
+            roster_files: Arc::new(Semaphore::new(1)),
             shelf,
             footage: footage.clone(),
             board,

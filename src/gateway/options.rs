@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, DecisionMode, Receiver};
-use crate::domain::card::CardHasher;
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
 use crate::door::{DoorOptions, DoorsOptions};
-use crate::entry::EntryOptions;
+use crate::entry::{EntryOptions, SharedRule};
 use crate::footage::FootageOptions;
 use crate::linkage::grpc::Grpc;
 use crate::linkage::mqtt::Mqtt;
 use crate::linkage::webhook::Webhook;
 use crate::linkage::{Linkage, SetupError, SiteFacts};
 use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
-use crate::roster::RosterOptions;
 use crate::supervise::Supervisor;
 use crate::time::Clock;
 
@@ -57,6 +55,14 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
         length: config.footage.clip,
         clocks_agree_within: config.controller_skew_max,
         late_max: config.footage.retention,
+        card_shared: SharedRule {
+            within: config.card_shared_within,
+            buildings: config
+                .stairwells
+                .iter()
+                .map(|stairwell| (stairwell.id.clone(), stairwell.building.clone()))
+                .collect(),
+        },
     }
 }
 
@@ -66,21 +72,6 @@ pub(super) fn footage(config: &Config) -> FootageOptions {
         config.footage.retention,
         config.footage.free_space_floor,
     )
-}
-
-pub(super) fn roster(config: &Config, hasher: CardHasher) -> RosterOptions {
-    RosterOptions {
-        file: config.roster_file.clone(),
-        stairwells: config
-            .stairwells
-            .iter()
-            .map(|stairwell| stairwell.id.clone())
-            .collect(),
-        time_zone: config.compound.time_zone.clone(),
-        limit: config.limit.clone(),
-        at_door: config.at_door,
-        hasher,
-    }
 }
 
 pub(super) fn linkages(

@@ -48,7 +48,7 @@ pub const END_MAX: Duration = Duration::from_secs(
         + REST_END.as_secs()
         + STORE_END.as_secs(),
 );
-/// How often entries past their retention, and cards whose dates begin or end, are looked for.
+/// How often entries past their retention are looked for.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(60);
 
 /// Why a gateway ended by itself.
@@ -59,7 +59,7 @@ pub struct RunError(String);
 /// What is asked of a running gateway from outside.
 #[derive(Debug)]
 pub enum Request {
-    /// Take in a changed configuration: cameras, doors, linkages, stairwells, the roster file.
+    /// Take in a changed configuration: cameras, doors, linkages, stairwells, the limit.
     Reload(Box<Config>),
 }
 
@@ -151,6 +151,10 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     groups
         .pipeline
         .vital("upkeep", info_span!("upkeep"), upkeep);
+    let lists = card_lists::follow(parts.clone(), groups.pipeline.token());
+    groups
+        .pipeline
+        .vital("card-lists", info_span!("card-lists"), lists);
 }
 
 /// What parts tell of themselves.
@@ -183,14 +187,12 @@ async fn raise_conditions(
     }
 }
 
-/// Card lists at the start and whenever a card's dates begin or end; entries past their retention.
+/// Entries past their retention.
 async fn upkeep(
     parts: Parts,
     entry_retention: Duration,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut due = parts.roster.next_change();
-    publish_card_lists(&parts).await?;
     let mut age = AgeGate::new(parts.clock.now(), tokio::time::Instant::now());
     let mut timer = tokio::time::interval(UPKEEP_PERIOD);
     loop {
@@ -201,10 +203,6 @@ async fn upkeep(
         }
         let now = parts.clock.now();
         let trusted = age.trusted(now, tokio::time::Instant::now());
-        if due.is_some_and(|moment| moment <= now) {
-            reload_roster(&parts).await?;
-        }
-        due = parts.roster.next_change();
         let n_removed = remove_old(&parts.store, trusted, entry_retention).await?;
         if n_removed > 0 {
             info!(n_removed, "entries past their retention removed");
@@ -212,20 +210,7 @@ async fn upkeep(
     }
 }
 
-async fn publish_card_lists(parts: &Parts) -> Result<(), StoreError> {
-    let site = parts.conditions.options.load_full();
-    card_lists::publish(&parts.store, &parts.roster, &parts.doors, &site.doors).await
-}
-
-async fn reload_roster(parts: &Parts) -> Result<(), StoreError> {
-    if let Err(err) = parts.roster.reload() {
-        error!(error = %chain(&err), "roster cannot be read; it stays as it was");
-        return Ok(());
-    }
-    publish_card_lists(parts).await
-}
-
-/// Takes in what may change without a restart: cameras, doors, linkages, stairwells, the roster.
+/// Takes in what may change without a restart: cameras, doors, linkages, stairwells, the limit.
 async fn reload(parts: &Parts, config: Config) {
     if let Err(err) = reload_linkages(parts, &config).await {
         error!(error = %chain(err.as_ref()), "linkages cannot be changed; they stay as they were");
@@ -241,9 +226,10 @@ async fn reload(parts: &Parts, config: Config) {
         .keys()
         .filter(|door| !now.doors.contains_key(*door));
     let mut gone: Vec<Subject> = gone.cloned().map(Subject::Door).collect();
-    parts
-        .roster
-        .set_options(options::roster(&config, parts.roster.card_hasher().clone()));
+    let roster = config.roster_options(parts.roster.card_hasher().clone());
+    if let Err(err) = parts.roster.set_options(&roster).await {
+        error!(error = %chain(&err), "limits cannot be changed; they stay as they were");
+    }
     let changed = parts.cameras.reload(config.cameras);
     gone.extend(changed.removed.iter().cloned().map(Subject::Camera));
     for camera in &changed.removed {
@@ -259,9 +245,7 @@ async fn reload(parts: &Parts, config: Config) {
             error!(error = %chain(&err), "conditions cannot be ended");
         }
     }
-    if let Err(err) = reload_roster(parts).await {
-        error!(error = %chain(&err), "card lists cannot be kept");
-    }
+    card_lists::mark_all(parts);
     info!(
         n_added = changed.added.len(),
         n_removed = changed.removed.len(),

@@ -44,7 +44,7 @@ pub struct SiteFacts {
 pub enum Extra {
     /// The last digits of the card, as people in the duty room see them.
     CardTail,
-    /// The dwelling of the card's holder.
+    /// The dwelling of the card's holder, or whose limit it is about.
     Dwelling,
     /// The free text of alerts about persons and dwellings. That of alerts about devices, which
     /// names none, is always in.
@@ -182,7 +182,8 @@ impl AlertEnvelope {
     ) -> AlertEnvelope {
         let clip_record = entry.map(Entry::clip);
         let card_tail = entry.and_then(|entry| Some(entry.card.as_ref()?.tail.clone()));
-        let dwelling = entry.and_then(|entry| entry.dwelling.clone());
+        let of_entry = entry.and_then(|entry| entry.dwelling.clone());
+        let dwelling = alert.dwelling.clone().or(of_entry);
         let summary = Summary::new(alert, facts);
         AlertEnvelope {
             id: alert.id,

@@ -69,6 +69,8 @@ impl Attempts {
                 .await?;
             return Ok(gone);
         };
+        // Nothing is told that a failing disk may yet take back.
+        self.store.settled().await?;
         crash_point("before_attempt");
         let outcome = match timeout(ATTEMPT_MAX, self.linkage.deliver(&envelope)).await {
             Ok(outcome) => outcome,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::error::StoreError;
 use super::table::tables;
+use super::verify_ledger::ledger;
 use super::writer::Store;
 use crate::domain::alert::DeliveryState;
 use crate::domain::clip::ClipState;
@@ -35,6 +36,7 @@ pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     super::verify_cases::verify(store, &mut findings)?;
     footage(store, &mut findings)?;
     audit(store, &mut findings)?;
+    ledger(store, &mut findings)?;
     Ok(findings.0)
 }
 

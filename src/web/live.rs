@@ -185,27 +185,22 @@ impl LiveFeed {
 }
 
 impl Inner {
-    /// Reads the new steps into the ring; the first time as many of the newest as it holds.
+    /// Reads the new steps into the ring, or begins it anew with the newest when it is not to be
+    /// continued: the first time, and when nobody read for so long that it is far behind.
     fn follow(&self) -> Result<(), Problem> {
-        let mut to = {
-            let mut ring = self.ring.lock();
-            if !ring.is_filled {
-                let bounds = self.outbox.feed_bounds()?;
-                let held = bounds.newest.saturating_sub(RING_EVENTS_MAX as u64);
-                ring.from = held.max(bounds.pruned_to);
-                ring.to = ring.from;
-                ring.is_filled = true;
-            }
-            ring.to
-        };
         loop {
+            let bounds = self.outbox.feed_bounds()?;
+            let to = self.ring.lock().continue_within(bounds);
             let page = self.outbox.feed_after(to)?;
             let mut rendered = Vec::with_capacity(page.records.len());
             for record in page.records {
                 rendered.push((record.step, self.render(record.step, record.alert)?));
             }
-            to = page.read_to;
-            self.ring.lock().push(rendered, to);
+            // What was pruned while it was read may be missing from the page.
+            if self.outbox.feed_bounds()?.pruned_to > to {
+                continue;
+            }
+            self.ring.lock().push(rendered, page.read_to);
             if page.is_end {
                 return Ok(());
             }
@@ -267,6 +262,21 @@ impl Inner {
 }
 
 impl Ring {
+    /// Begins anew unless all steps after its last are kept and not too many; the step to go on after.
+    fn continue_within(&mut self, bounds: FeedBounds) -> u64 {
+        let begin = bounds.newest.saturating_sub(RING_EVENTS_MAX as u64);
+        let begin = begin.max(bounds.pruned_to);
+        if !self.is_filled || self.to < begin {
+            *self = Ring {
+                from: begin,
+                to: begin,
+                is_filled: true,
+                ..Ring::default()
+            };
+        }
+        self.to
+    }
+
     /// What comes after `cursor`; `None` when that is further back than the ring, or ahead of it.
     fn after(&self, cursor: u64) -> Option<Batch> {
         if !self.is_filled || cursor < self.from || cursor > self.to {
@@ -369,6 +379,23 @@ mod tests {
         assert_eq!(read_all(&ring, 5), (RING_EVENTS_MAX, n + 5));
         ring.push(events(n + 6..=n + 6, RING_BYTES_MAX), n + 6);
         assert_eq!((ring.from, ring.bytes), (n + 5, RING_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_ring_that_missed_pruned_steps_or_is_far_behind_begins_anew() {
+        let mut ring = Ring::default();
+        let bounds = |pruned_to, newest| FeedBounds { pruned_to, newest };
+        assert_eq!(ring.continue_within(bounds(3, 10)), 3);
+        ring.push(events(4..=10, 1), 10);
+        assert_eq!(
+            ring.continue_within(bounds(10, 12)),
+            10,
+            "nothing is missing"
+        );
+        assert_eq!(ring.continue_within(bounds(11, 12)), 11);
+        assert!(ring.after(10).is_none() && ring.events.is_empty());
+        let far = RING_EVENTS_MAX as u64 + 100;
+        assert_eq!(ring.continue_within(bounds(11, far)), 100);
     }
 
     #[test]

@@ -21,8 +21,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use tokio::sync::watch;
+use axum::routing::{get, post, put};
+use tokio::sync::{Semaphore, watch};
 
 use crate::account::Accounts;
 use crate::camera::Cameras;
@@ -32,6 +32,7 @@ use crate::domain::case::StepKind;
 use crate::door::Doors;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
+use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
@@ -43,8 +44,11 @@ pub use serve::serve;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// Largest request body: nothing that is sent to us yet is larger than a few words.
+/// Largest request body but that of a roster: nothing else that is sent to us is larger than a few
+/// words.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// Largest roster uploaded.
+const ROSTER_BYTES_MAX: usize = crate::roster::sheet::FILE_BYTES_MAX;
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +67,10 @@ pub struct Api {
     pub cases: Cases,
     /// What streams of alerts read from.
     pub live: LiveFeed,
+    /// Who may enter.
+    pub roster: Roster,
+    /// One roster is imported or exported at a time: each holds all names in memory.
+    pub roster_files: Arc<Semaphore>,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
     /// Kept footage, and whether its disk is there.
@@ -79,6 +87,7 @@ pub struct Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
+    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
     let v1 = Router::new()
         .route("/entries", get(api::entries::list))
         .route("/entries/{id}", get(api::entries::one))
@@ -98,6 +107,32 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/cancel", step(StepKind::Cancel))
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
+        .route("/dwellings", get(api::dwellings::list))
+        .route(
+            "/dwellings/{id}",
+            get(api::dwellings::one).put(api::dwellings::put),
+        )
+        .route("/dwellings/{id}/history", get(api::dwellings::history))
+        .route(
+            "/dwellings/{id}/cardholders",
+            get(api::cardholders::list).post(api::cardholders::add),
+        )
+        .route(
+            "/dwellings/{id}/cardholders/{holder}",
+            put(api::cardholders::change).delete(api::cardholders::remove),
+        )
+        .route("/cards", get(api::cards::list).post(api::cards::issue))
+        .route("/cards/{id}", get(api::cards::one).put(api::cards::redate))
+        .route("/cards/{id}/revoke", post(api::cards::revoke))
+        .route("/cards/{id}/lost", post(api::cards::lose))
+        .route("/cards/{id}/found", post(api::cards::find))
+        .route(
+            "/roster/import",
+            post(api::roster_files::import).layer(upload_limit),
+        )
+        .route("/roster/export", get(api::roster_files::export))
+        .route("/roster/report.xlsx", get(api::roster_files::report))
+        .route("/roster/template.xlsx", get(api::roster_files::template))
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))

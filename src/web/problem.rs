@@ -9,6 +9,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::error::chain;
+use crate::roster::LedgerError;
 use crate::store::StoreError;
 
 /// A refusal or a failure as the client sees it: what, where, and what to do.
@@ -43,8 +44,8 @@ impl Problem {
 
     /// The same with one more member.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Problem {
-        self.more.insert(name, value);
+    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Problem {
+        self.more.insert(name, value.into());
         self
     }
 
@@ -75,6 +76,17 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(err: StoreError) -> Problem {
         Problem::internal(&err)
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(err: LedgerError) -> Problem {
+        match err {
+            LedgerError::Why | LedgerError::TooManySteps { .. } => {
+                Problem::bad_request(err.to_string())
+            }
+            LedgerError::Store(_) | LedgerError::Vault(_) => Problem::internal(&err),
+        }
     }
 }
 

@@ -340,6 +340,7 @@ async fn raise(store: &Store, outbox: &Outbox, first: u64, clock: &Clock) -> Res
                 door: Some(DoorId::new(&format!("d{}", n % doors))?),
                 camera: None,
                 entry: None,
+                dwelling: None,
                 count: 1,
                 detail: String::new(),
                 ended_at: None,

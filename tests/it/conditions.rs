@@ -12,7 +12,7 @@ use stairgate::domain::clip::ClipLength;
 use stairgate::domain::id::{CompoundId, DoorId};
 use stairgate::domain::swipe::DoorState;
 use stairgate::door::{Ack, DoorEvent};
-use stairgate::entry::{Conditions, EntryOptions};
+use stairgate::entry::{Conditions, EntryOptions, SharedRule};
 use stairgate::footage::DiskReport;
 use stairgate::linkage::SiteFacts;
 use stairgate::outbox::{Outbox, OutboxBase, OutboxOptions};
@@ -58,6 +58,7 @@ fn conditions(folder: &std::path::Path) -> Conditions {
         length: ClipLength::DEFAULT,
         clocks_agree_within: Duration::from_secs(2),
         late_max: Duration::from_secs(30 * 86_400),
+        card_shared: SharedRule::default(),
     };
     let options = Arc::new(ArcSwap::from_pointee(site));
     Conditions {

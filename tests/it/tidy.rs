@@ -18,26 +18,31 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Each foreign crate that only one module names, and that module; where there are more, each for a
 /// reason of its own.
-const DOORS: [(&str, &[&str]); 16] = [
+const DOORS: [(&str, &[&str]); 20] = [
     ("axum", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),
     ("clap", &["cli"]),
+    ("encoding_rs", &["roster"]),
     ("ffmpeg_next", &["mux"]),
     ("ntex", &["door"]),
     ("ntex_mqtt", &["door"]),
+    ("quick_xml", &["roster"]),
     ("reqwest", &["linkage"]),
     ("retina", &["camera"]),
     ("rtsp_types", &["sim"]),
     // `door` is a client of the doors' broker, `linkage` of a broker of local systems: other protocol
     // version, other session, nothing to share.
     ("rumqttc", &["door", "linkage"]),
+    // The roster's workbooks, and the report of cases.
+    ("rust_xlsxwriter", &["roster", "case"]),
     ("sd_notify", &["gateway"]),
     ("sled", &["store"]),
     // `linkage` calls the police platform, `feed` serves duty rooms, `sim` plays the police platform.
     ("tonic", &["linkage", "feed", "sim"]),
     ("toml", &["config"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("zip", &["roster"]),
 ];
 
 /// Ways to start a task or a thread; only `supervise` uses them.

@@ -24,6 +24,7 @@ fn alert(kind: AlertKind) -> Alert {
         door: None,
         camera: None,
         entry: None,
+        dwelling: None,
         count: 1,
         detail: String::new(),
         ended_at: None,

@@ -8,7 +8,7 @@ use super::cases::{CaseView, DetailedCaseView, alert_id};
 use super::pictures;
 use crate::domain::alert::{Alert, AlertKind, Delivery, DeliveryState};
 use crate::domain::case::{CASE_SEVERITY_MAX, CaseListing, CaseState, LISTED_DONE, LISTED_OPEN};
-use crate::domain::id::{AlertId, CameraId, DoorId, EntryId, LinkageId};
+use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId, LinkageId};
 use crate::domain::place::Place;
 use crate::outbox::DeliveryId;
 use crate::store::{Store, tables};
@@ -125,6 +125,7 @@ struct AlertFacts {
     door: Option<DoorId>,
     camera: Option<CameraId>,
     entry_id: Option<EntryId>,
+    dwelling: Option<DwellingId>,
     count: u32,
     detail: String,
 }
@@ -280,6 +281,7 @@ impl From<Alert> for AlertFacts {
             door: alert.door,
             camera: alert.camera,
             entry_id: alert.entry,
+            dwelling: alert.dwelling,
             count: alert.count,
             detail: alert.detail,
         }

@@ -156,6 +156,18 @@ impl Reader {
 
     async fn read(&mut self) -> Result<Bytes, Problem> {
         loop {
+            if let Some(chunk) = self.ready().await? {
+                return Ok(chunk);
+            }
+            if !self.rings().await {
+                return Ok(Bytes::from_static(ALIVE));
+            }
+        }
+    }
+
+    /// What can be sent just now; `None` when the reader has seen all there is.
+    async fn ready(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
             if let Some(snapshot) = &mut self.snapshot {
                 let (reason, id) = (snapshot.reason, snapshot.resumes_after);
                 let part = self
@@ -166,7 +178,7 @@ impl Reader {
                     self.cursor = snapshot.resumes_after;
                     self.snapshot = None;
                 }
-                return Ok(part);
+                return Ok(Some(part));
             }
             // Before looking, so that what comes meanwhile rings again.
             self.changes.mark_unchanged();
@@ -174,10 +186,10 @@ impl Reader {
                 Next::Batch(batch) => {
                     self.cursor = batch.cursor;
                     if !batch.events.is_empty() {
-                        return Ok(batch.events);
+                        return Ok(Some(batch.events));
                     }
-                    if batch.is_end && !self.rings().await {
-                        return Ok(Bytes::from_static(ALIVE));
+                    if batch.is_end {
+                        return Ok(None);
                     }
                 }
                 Next::Lost(bounds) => {

@@ -4,6 +4,7 @@
 //! Not here: anything about what the gateway should do.
 
 pub(crate) mod chromium;
+pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod logs;

@@ -46,6 +46,7 @@ pub(crate) fn alert(n: u64, kind: AlertKind, door: &str, raised_at: WallTime) ->
         count: 1,
         detail: String::new(),
         ended_at: None,
+        dwelling: None,
     }
 }
 

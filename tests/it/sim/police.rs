@@ -55,6 +55,7 @@ fn alert(revision: u32) -> AlertEnvelope {
         count: 1,
         detail: String::new(),
         ended_at: None,
+        dwelling: None,
     };
     let facts = SiteFacts {
         compound: CompoundId::new("c1").unwrap(),
