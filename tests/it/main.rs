@@ -16,6 +16,7 @@ mod clip;
 mod export;
 mod demo;
 mod end_to_end;
+mod exact;
 mod footage;
 mod door;
 mod account;
