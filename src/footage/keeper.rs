@@ -299,7 +299,8 @@ impl Keeper {
         settled
     }
 
-    /// The files that are finished in this round.
+    /// The files that are finished in this round. Finishing one makes it durable, or fails to: the
+    /// answer goes to [`Keeper::synced`].
     pub(super) fn closes(&mut self, round: &Round) -> Vec<FileId> {
         let finished: Vec<FileId> = self
             .kept

@@ -130,6 +130,8 @@ impl Bench {
             self.keeper.wrote(&round, &write, name);
         }
         for file in self.keeper.syncs(&round) {
+            // The disk has let go of a file that is closed.
+            assert!(!self.disk[&self.names[&file]].is_closed);
             self.keeper.synced(&round, file, true);
         }
         for settled in self.keeper.settle(&round) {
@@ -139,6 +141,7 @@ impl Bench {
             let stored = self.disk.get_mut(&self.names[&file]).unwrap();
             assert!(!stored.is_closed);
             stored.is_closed = true;
+            self.keeper.synced(&round, file, true);
         }
     }
 
@@ -252,11 +255,10 @@ impl Source {
     pub(super) fn frame(&mut self, ticks: i64, is_key: bool, n_lost: u32) {
         self.media = self.media.plus_ticks(ticks);
         let arrived = self.now();
-        self.run.clock.lock().observe(self.media, arrived);
         self.push(arrived, is_key, n_lost);
     }
 
-    /// A frame that arrives late, and whose arrival the clock map only learns then.
+    /// A frame that arrives late.
     pub(super) fn late_frame(&mut self, ticks: i64, is_key: bool, delay: Duration) {
         self.media = self.media.plus_ticks(ticks);
         let last = self.events.last().map_or(self.start, |(at, _)| *at);

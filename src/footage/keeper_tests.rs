@@ -285,6 +285,7 @@ fn closing_settles_every_open_clip_with_what_there_is() {
     for (at, event) in &events {
         match event {
             Event::Frame(frame) => {
+                frame.run.clock.lock().observe(frame.media, frame.arrived);
                 bench.ring.push(frame.clone());
                 bench.newest = Some(frame.clone());
                 bench.tick(*at);

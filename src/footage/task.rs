@@ -234,11 +234,12 @@ impl KeeperTask {
                 continue;
             };
             let name = file.name().clone();
-            match self
+            let result = self
                 .shared
                 .job("footage-close", move || file.finish())
-                .await?
-            {
+                .await?;
+            self.keeper.synced(round, id, result.is_ok());
+            match result {
                 Ok(record) => {
                     info!(file = %name, bytes = record.bytes, "footage file closed");
                     rows.push((name, record));
