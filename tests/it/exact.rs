@@ -6,5 +6,7 @@
 mod camera;
 mod film;
 mod matrix;
+mod partial;
+mod shared;
 mod site;
 mod time;

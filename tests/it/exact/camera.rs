@@ -14,6 +14,8 @@ use super::film::Film;
 
 pub(super) const MS: i64 = 1_000_000;
 pub(super) const S: i64 = 1_000 * MS;
+/// From the camera's start to its first burst.
+const BURST_PHASE: i64 = 17 * MS;
 
 /// How many pictures a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +28,10 @@ pub(super) enum Rate {
 /// How frames get from the camera into the ring. Order is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    /// Each frame is late by a random time up to this.
+    /// Each frame is late by a random time up to this: most by little, few by much. (What all are late
+    /// by cannot be told from a longer way.)
     pub(super) jitter_ms: u32,
-    /// Frames leave the camera only once in this time, together.
+    /// Frames leave the camera only once in this time, together, in no step with the frames.
     pub(super) burst_ms: u32,
     /// The socket is read once in this time.
     pub(super) drain_ms: u32,
@@ -49,9 +52,10 @@ impl Way {
 
     /// When a frame that was taken at `taken_ns` leaves the camera, both from the camera's start.
     fn sent_at(self, taken_ns: i64, random: &mut fastrand::Rng) -> i64 {
-        let at = taken_ns + i64::from(random.u32(0..=self.jitter_ms)) * MS;
+        let late_ms = f64::from(self.jitter_ms) * random.f64().powi(3);
+        let at = taken_ns + (late_ms * MS as f64) as i64;
         if self.burst_ms > 0 {
-            next_multiple(at, i64::from(self.burst_ms) * MS)
+            next_multiple(at - BURST_PHASE, i64::from(self.burst_ms) * MS) + BURST_PHASE
         } else {
             at
         }
@@ -88,6 +92,8 @@ pub(super) struct Taken {
     pub(super) number: u32,
     /// When it was taken.
     pub(super) at: Instant,
+    /// When it was read.
+    pub(super) read: Instant,
 }
 
 enum Event {
@@ -143,6 +149,7 @@ impl Camera {
                 camera.taken.push(Taken {
                     number: u32::try_from(idx).unwrap(),
                     at: at(start, taken),
+                    read: at(start, read),
                 });
             }
             let end = at(start, to.max(read));
@@ -171,6 +178,12 @@ impl Camera {
             }
         }
         writer.flush();
+    }
+
+    /// The least delay of the pictures read by `instant`: what no reader can know.
+    pub(super) fn least_delay(&self, instant: Instant) -> Duration {
+        let read = self.taken.iter().filter(|taken| taken.read <= instant);
+        read.map(|taken| taken.read - taken.at).min().unwrap()
     }
 
     /// The picture that was on screen at `instant`: its place in [`Camera::taken`].
