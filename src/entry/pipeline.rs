@@ -149,20 +149,21 @@ impl Pipeline {
             return Placed::Other(event);
         };
         let skew = skews.entry(swipe.door.clone()).or_default();
+        let said = swipe.controller_at;
         let times = SwipeTimes {
             received: swipe.received_at,
-            said: swipe.controller_at,
-            skew_ns: skew.skew_ns(),
+            said,
+            delay_ns: said.and_then(|said| skew.delay_ns(swipe.arrived, said)),
             agree_within: self.options.load().clocks_agree_within,
             may_have_waited: swipe.may_have_waited,
         };
         let placement = place(&times);
-        if let (Some(said), false) = (swipe.controller_at, times.may_have_waited) {
-            if matches!(placement, Placement::Disagrees { .. }) && times.skew_ns.is_some() {
+        if let (Some(said), false) = (said, times.may_have_waited) {
+            if matches!(placement, Placement::Disagrees { .. }) && times.delay_ns.is_some() {
                 // The controller's clock was set; what we knew of it is void.
                 skew.reset();
             }
-            skew.observe(swipe.received_at, said);
+            skew.observe(swipe.arrived, said);
         }
         Placed::Swipe {
             swipe,

@@ -2,12 +2,15 @@
 //!
 //! The gateway's own clock at arrival is right to within the network's delay for a live swipe. The
 //! controller's clock is right to within its skew, which is estimated for each door as the *least*
-//! difference of recent swipes: a message can be delayed on its way but never arrive early.
+//! difference of recent swipes: a message can be delayed on its way but never arrive early. The skew
+//! is held against our monotonic clock, so that setting our wall clock changes nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::WallTime;
+use tokio::time::Instant;
+
+use crate::time::{WallTime, signed_ns};
 
 /// Swipes remembered for a door's skew.
 const SAMPLES_MAX: usize = 16;
@@ -15,34 +18,45 @@ const SAMPLES_MAX: usize = 16;
 const SAMPLES_MIN: usize = 3;
 /// A delay up to this is the network's, and the swipe is live.
 const LIVE_DELAY_MAX: Duration = Duration::from_secs(5);
+/// How much slower than ours a controller's clock may run, in millionths: what an older swipe told
+/// of it counts for so much later, or its drift since would be taken for a delay.
+const SLOW_PPM_MAX: i64 = 100;
 
 /// How the times of one door's controller compare with ours.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SkewEstimate {
-    /// `received - said`, in ns, of recent swipes, oldest first.
-    samples_ns: VecDeque<i64>,
+    /// Recent swipes, oldest first: when each arrived, and the controller's time of it.
+    samples: VecDeque<(Instant, WallTime)>,
 }
 
 impl SkewEstimate {
     /// Takes in one swipe's two times.
-    pub(super) fn observe(&mut self, received: WallTime, said: WallTime) {
-        if self.samples_ns.len() == SAMPLES_MAX {
-            self.samples_ns.pop_front();
+    pub(super) fn observe(&mut self, arrived: Instant, said: WallTime) {
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.pop_front();
         }
-        self.samples_ns.push_back(received.ns_since(said));
+        self.samples.push_back((arrived, said));
     }
 
     /// Forgets everything: the controller's clock was set.
     pub(super) fn reset(&mut self) {
-        self.samples_ns.clear();
+        self.samples.clear();
     }
 
-    /// What to add to the controller's time to get ours; `None` before three swipes.
-    pub(super) fn skew_ns(&self) -> Option<i64> {
-        if self.samples_ns.len() < SAMPLES_MIN {
+    /// How much longer than the least delayed of the recent ones a swipe was under way that the
+    /// controller dates `said`, in ns; negative: it was faster. `None` before three swipes.
+    pub(super) fn delay_ns(&self, arrived: Instant, said: WallTime) -> Option<i64> {
+        if self.samples.len() < SAMPLES_MIN {
             return None;
         }
-        self.samples_ns.iter().min().copied()
+        let longer = self.samples.iter().map(|(then, said_then)| {
+            let ours_ns = signed_ns(arrived, *then);
+            let drift_ns = ours_ns.max(0) / 1_000_000 * SLOW_PPM_MAX;
+            ours_ns
+                .saturating_sub(said.ns_since(*said_then))
+                .saturating_sub(drift_ns)
+        });
+        longer.max()
     }
 }
 
@@ -53,8 +67,8 @@ pub(super) struct SwipeTimes {
     pub received: WallTime,
     /// The controller's, if it said.
     pub said: Option<WallTime>,
-    /// The skew of that controller, if known.
-    pub skew_ns: Option<i64>,
+    /// How long it was under way by that clock, if its skew is known ([`SkewEstimate::delay_ns`]).
+    pub delay_ns: Option<i64>,
     /// Largest difference at which an unknown skew is taken for none.
     pub agree_within: Duration,
     /// Could the message have waited somewhere: was the link to the broker or the door's own link
@@ -91,7 +105,7 @@ pub(super) fn place(times: &SwipeTimes) -> Placement {
     };
     let difference_ns = times.received.ns_since(said);
     let agree_ns = i64::try_from(times.agree_within.as_nanos()).unwrap_or(i64::MAX);
-    let Some(skew_ns) = times.skew_ns else {
+    let Some(delay_ns) = times.delay_ns else {
         return if difference_ns.abs() <= agree_ns {
             Placement::Live {
                 delay: duration(difference_ns),
@@ -103,7 +117,7 @@ pub(super) fn place(times: &SwipeTimes) -> Placement {
             Placement::Disagrees { difference_ns }
         };
     };
-    let delay = duration(difference_ns.saturating_sub(skew_ns));
+    let delay = duration(delay_ns);
     if delay <= LIVE_DELAY_MAX {
         Placement::Live { delay }
     } else if times.may_have_waited {
@@ -133,7 +147,7 @@ mod tests {
         SwipeTimes {
             received: at(received_ms),
             said: Some(at(said_ms)),
-            skew_ns: None,
+            delay_ns: None,
             agree_within: Duration::from_secs(2),
             may_have_waited: false,
         }
@@ -163,14 +177,36 @@ mod tests {
         let off = times(0, -HOUR_S * 1_000);
         assert!(matches!(place(&off), Placement::Disagrees { .. }));
         let mut skew = SkewEstimate::default();
+        let start = Instant::now();
+        let arrived = |ms: u64| start + Duration::from_millis(ms);
         for delay_ms in [30, 10, 20] {
-            skew.observe(at(delay_ms), at(-HOUR_S * 1_000));
+            assert_eq!(skew.delay_ns(start, at(0)), None);
+            skew.observe(arrived(delay_ms), at(-HOUR_S * 1_000));
         }
         let known = SwipeTimes {
-            skew_ns: skew.skew_ns(),
+            delay_ns: skew.delay_ns(arrived(510), at(-HOUR_S * 1_000)),
             ..times(510, -HOUR_S * 1_000)
         };
-        assert_eq!(place(&known), live(500));
+        let Placement::Live { delay } = place(&known) else {
+            panic!("{:?}", place(&known));
+        };
+        // Less what a slow clock may have lost in half a second.
+        assert!((499_950..=500_000).contains(&delay.as_micros()), "{delay:?}");
+    }
+
+    #[test]
+    fn a_slow_clock_at_a_quiet_door_is_no_delay() {
+        // 50 ppm slow, a swipe every two hours: 0.36 s between two, 5 s over 16.
+        let mut skew = SkewEstimate::default();
+        let start = Instant::now();
+        for n in 0..40u64 {
+            let ours_s = n * 7_200;
+            let arrived = start + Duration::from_secs(ours_s);
+            let slow_ms = i64::try_from(ours_s * 50 / 1_000).unwrap();
+            let said = at(i64::try_from(ours_s).unwrap() * 1_000 - slow_ms);
+            assert!(skew.delay_ns(arrived, said).is_none_or(|ns| ns <= 0), "{n}");
+            skew.observe(arrived, said);
+        }
     }
 
     #[test]
@@ -181,7 +217,7 @@ mod tests {
         };
         assert_eq!(place(&waited), Placement::Late { at: at(0) });
         let known = SwipeTimes {
-            skew_ns: Some(-1_000_000_000),
+            delay_ns: Some(601_000_000_000),
             ..waited
         };
         assert_eq!(place(&known), Placement::Late { at: at(-1_000) });
@@ -190,7 +226,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_on_a_standing_link_is_not_a_late_swipe() {
         let set_back = SwipeTimes {
-            skew_ns: Some(0),
+            delay_ns: Some(HOUR_S * 1_000_000_000),
             ..times(0, -HOUR_S * 1_000)
         };
         assert!(matches!(place(&set_back), Placement::Disagrees { .. }));

@@ -8,7 +8,8 @@
 //! Rules:
 //! - A GOP is kept when it meets the window of a clip that is open. It is appended to the file that
 //!   ends where it begins, so footage that several clips share is stored once.
-//! - A file is one run with one set of parameters and without a hole; anything else begins another.
+//! - A file is one run with one set of parameters and without a hole, dated by one setting of the
+//!   wall clock; anything else begins another.
 //! - A GOP that still grows is written as far as it has come when a window ends in it, or when much
 //!   of it is not on disk yet; the rest follows as a fragment of its own.
 //! - A file stays open for a while after its last window, since the next swipe often continues it.
@@ -217,6 +218,12 @@ impl Keeper {
         (0..round.gops.len()).find_map(|idx| self.write_of(round, idx))
     }
 
+    /// From now on GOPs begin another file than `file`; false when they did before.
+    pub(super) fn end_file(&mut self, file: FileId) -> bool {
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| !std::mem::replace(&mut kept.is_ended, true))
+    }
+
     /// Takes in how a write went: the file's name, or that the disk refused.
     pub(super) fn wrote(&mut self, round: &Round, write: &Write, result: Option<FootageName>) {
         if write.is_new {
@@ -242,17 +249,13 @@ impl Keeper {
     pub(super) fn syncs(&self, round: &Round) -> Vec<FileId> {
         let any_due = self.windows.values().any(|w| self.is_due(round, w));
         let must = |kept: &&Kept| {
-            let waits = kept
-                .unsynced_since
-                .is_some_and(|since| round.now.saturating_duration_since(since) >= SYNC_EVERY);
-            let is_urgent = any_due || waits || kept.life == Life::Broken || kept.synced.is_none();
-            kept.unsynced_since.is_some() && is_urgent
+            kept.unsynced_since.is_some_and(|since| {
+                let waits = round.now.saturating_duration_since(since) >= SYNC_EVERY;
+                any_due || waits || kept.life == Life::Broken || kept.synced.is_none()
+            })
         };
-        self.kept
-            .values()
-            .filter(must)
-            .map(|kept| kept.id)
-            .collect()
+        let files = self.kept.values().filter(must);
+        files.map(|kept| kept.id).collect()
     }
 
     /// Takes in whether the disk confirmed all that was written to `file`.
@@ -428,6 +431,7 @@ impl Keeper {
         self.kept.values().find(|kept| {
             kept.life == Life::Open
                 && !kept.is_full()
+                && !kept.is_ended
                 && kept.last_is_whole
                 && kept.last_seq.0 + 1 == gop.seq.0
                 && kept.run.id == gop.run().id

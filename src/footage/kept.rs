@@ -52,6 +52,8 @@ pub(super) struct Kept {
     pub(super) first_seq: GopSeq,
     pub(super) last_seq: GopSeq,
     pub(super) last_is_whole: bool,
+    /// The next GOP begins another file, whatever this one's state.
+    pub(super) is_ended: bool,
     pub(super) life: Life,
     /// What is known to be on the disk.
     pub(super) synced: Option<Synced>,
@@ -94,6 +96,7 @@ impl Kept {
             first_seq: write.seq,
             last_seq: write.seq,
             last_is_whole: false,
+            is_ended: false,
             life: Life::Open,
             synced: None,
             unsynced_since: None,

@@ -132,6 +132,9 @@ impl KeeperTask {
         let gops = self.feed.gops_after(None).gops;
         let round = self.keeper.begin(Instant::now(), gops);
         while let Some(write) = self.keeper.next_write(&round) {
+            if self.is_off(&write) && self.keeper.end_file(write.file) {
+                continue;
+            }
             let name = self.write(&write).await?;
             self.keeper.wrote(&round, &write, name);
         }
@@ -151,6 +154,16 @@ impl KeeperTask {
             );
         }
         Ok(())
+    }
+
+    /// Would this GOP be labelled wrongly in its file, since the wall clock was set?
+    fn is_off(&self, write: &Write) -> bool {
+        let begins_gop = write.frames.first().filter(|first| first.frame.is_key);
+        let file = self.files.get(&write.file);
+        let (Some(first), Some(file)) = (begins_gop, file) else {
+            return false;
+        };
+        file.is_off(first.at, self.shared.clock.at(write.taken_at))
     }
 
     /// Appends to the write's file, made first when it is new; `None` when the disk refuses.

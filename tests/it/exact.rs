@@ -4,7 +4,10 @@
 //! The judge is the `ffmpeg` program, which honours edit lists, and the number in each picture.
 
 mod camera;
+mod clocks;
+mod endless;
 mod film;
+mod house;
 mod matrix;
 mod partial;
 mod shared;

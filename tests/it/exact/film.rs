@@ -99,6 +99,16 @@ pub(super) fn filled(codec: Codec, sample: &Sample, n_bytes: usize) -> Sample {
     }
 }
 
+/// The same film with no two frames of the same bytes: each is filled up by another length.
+pub(super) fn distinct(codec: Codec, film: &Film) -> Film {
+    let samples = film.samples.iter().enumerate();
+    let samples = samples.map(|(n, sample)| filled(codec, sample, sample.data.len() + 8 + n));
+    Film {
+        samples: samples.collect(),
+        ..film.clone()
+    }
+}
+
 /// The films' fixtures play as what they claim to be.
 #[test]
 fn a_film_made_on_the_spot_shows_its_numbers() {

@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use stairgate::camera::Codec;
 use stairgate::domain::clip::{ClipState, FootageName};
+use stairgate::domain::id::EntryId;
 use stairgate::mux;
+use stairgate::store::{tables, verify};
 use stairgate::time::MediaTime;
+use tokio::time::Instant;
 
 use super::camera::{Camera, MS, Plan, Rate, S, Way, at};
-use super::film::{Film, filled, films};
+use super::endless::{Endless, next_read};
+use super::film::{Film, distinct, filled, films};
+use super::house::House;
 use super::matrix::assert_exact;
 use super::site::{Site, camera};
-use super::time::{pass, simulate};
+use super::time::{self, pass, simulate};
 
 /// Of the stream whose files are measured: 2 Mbit/s.
 const BYTES_PER_S: u64 = 250_000;
@@ -172,4 +177,108 @@ fn a_clip_of_2_mbit_takes_at_most_1_01_times_its_frames_on_the_disk() {
         simulate(lone_clip(Codec::H264, gop));
     }
     simulate(lone_clip(Codec::H265, 13));
+}
+
+/// What an hour of swipes left behind.
+#[derive(Clone, Debug, Default)]
+struct Hour {
+    n_swipes: usize,
+    kept: Kept,
+    n_footage_rows: usize,
+    n_use_rows: usize,
+    n_pending_max: usize,
+    /// Resident memory after the first ten minutes and at the end, in bytes.
+    memory: (u64, u64),
+}
+
+fn resident_bytes() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
+}
+
+/// An hour of 8 pictures a second in which someone swipes every `every`.
+async fn hour(film: &Film, every: Duration) -> Hour {
+    const WARM: Duration = Duration::from_secs(30);
+    const LENGTH: Duration = Duration::from_secs(3_600);
+    let mut house = House::new(Site::new().await);
+    let start = Instant::now();
+    let mut camera = Endless::new(film, 8, 0, start);
+    let mut random = fastrand::Rng::with_seed(11);
+    let (mut read_at, mut swipe_at) = (start, start + WARM);
+    let mut ids: Vec<EntryId> = Vec::new();
+    let mut hour = Hour::default();
+    while read_at < start + WARM + LENGTH + Duration::from_secs(25) {
+        if swipe_at < read_at && swipe_at < start + WARM + LENGTH {
+            time::to(swipe_at).await;
+            ids.push(house.swipe(None, 2).await);
+            swipe_at += every;
+            let pending = house.site.store.scan(tables::PENDING_CLIPS, &());
+            hour.n_pending_max = hour.n_pending_max.max(pending.count());
+            if hour.memory.0 == 0 && swipe_at >= start + WARM + LENGTH / 6 {
+                hour.memory.0 = resident_bytes();
+            }
+            continue;
+        }
+        time::to(read_at).await;
+        camera.feed(&mut house.site.feed);
+        time::passes(&house.site.store, 2).await;
+        read_at = next_read(read_at, &mut random);
+    }
+    let store = house.site.store.clone();
+    let settled = || store.scan(tables::PENDING_CLIPS, &()).next().is_none();
+    time::until(&store, "all clips are settled", settled).await;
+    hour.memory.1 = resident_bytes();
+    hour.n_swipes = ids.len();
+    hour.n_use_rows = store.scan(tables::FOOTAGE_USES, &()).count();
+    house.site.footage.close().await;
+    for id in &ids {
+        let clip = house.entry(*id).clip().clone();
+        assert_eq!(clip.state, ClipState::Whole, "{clip:?}");
+    }
+    assert_eq!(verify(&store).unwrap(), []);
+    let mut next = 0;
+    for (name, record) in house.site.rows() {
+        let path = house.site.root().join(name.as_str());
+        let all = MediaTime(i64::MAX);
+        let (_, samples) = mux::read_samples(&path, MediaTime(0), all).unwrap();
+        let pictures = camera.pictures(&samples, house.site.clock.instant_of(record.starts_at));
+        assert!(pictures.start >= next, "{name}: a picture is stored twice");
+        next = pictures.end;
+        hour.kept.n_files += 1;
+        hour.kept.n_frames += samples.len();
+        let frame_bytes = samples.iter().map(|sample| sample.data.len() as u64);
+        hour.kept.frame_bytes += frame_bytes.sum::<u64>();
+        for path in [path.with_extension("json"), path] {
+            hour.kept.disk_bytes += fs::metadata(path).unwrap().len();
+        }
+    }
+    hour.n_footage_rows = house.site.rows().len();
+    house.site.close().await;
+    hour
+}
+
+#[test]
+fn a_swipe_every_second_for_an_hour_costs_what_continuous_recording_costs() {
+    let film = &distinct(Codec::H264, &films(Codec::H264, 8 * 100, &[16])[0]);
+    // Each window begins where the one before ends: continuous recording.
+    let recording = simulate(hour(film, Duration::from_secs(30)));
+    let swipes = simulate(hour(film, Duration::from_secs(1)));
+    println!("{recording:?}\n{swipes:?}");
+    assert_eq!((recording.n_swipes, swipes.n_swipes), (120, 3_600));
+    assert_eq!(recording.n_footage_rows, swipes.n_footage_rows);
+    assert_eq!(recording.kept.n_files, swipes.kept.n_files);
+    // The last window of the one ends 29 s after that of the other.
+    assert!(swipes.kept.n_frames <= recording.kept.n_frames + 30 * 8);
+    // What boxes and side files cost, beside an hour of 2 Mbit/s.
+    let overhead = |hour: &Hour| hour.kept.disk_bytes - hour.kept.frame_bytes;
+    let hour_bytes = 3_600 * BYTES_PER_S;
+    assert!(overhead(&recording) * 100 <= hour_bytes);
+    assert!(overhead(&swipes) * 100 <= hour_bytes, "{}", overhead(&swipes));
+    // One row says which file a clip shows, two where it lies in two.
+    assert!(swipes.n_use_rows <= swipes.n_swipes + 31 * (swipes.kept.n_files - 1));
+    // Open at once: those whose 20 s are not over.
+    assert!(swipes.n_pending_max <= 23, "{}", swipes.n_pending_max);
+    let growth = swipes.memory.1.saturating_sub(swipes.memory.0);
+    assert!(growth <= 32 << 20, "{growth} bytes more after 50 minutes");
 }
