@@ -72,7 +72,9 @@ fn acts() -> Vec<(i64, Act)> {
         acts.extend([-13, -4, 3, 9].map(|s| (at + s, Act::Swipe)));
     }
     acts.extend((0..DAY_S / 500).map(|n| (n * 500 + 77, Act::Swipe)));
-    acts.extend((0..24).map(|hour| (hour * HOUR_S + 1_800, Act::Audit)));
+    // When no clip is open.
+    let audits = (0..24).map(|hour| (hour * HOUR_S + 1_800) / 500 * 500 + 300);
+    acts.extend(audits.map(|at| (at, Act::Audit)));
     acts.sort_by_key(|(at, _)| *at);
     acts
 }

@@ -26,7 +26,6 @@ use stairgate::store::tables;
 use stairgate::time::{TimeZone, WallTime};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::site::{Site, camera};
 use super::time;
@@ -100,7 +99,7 @@ impl House {
         let swipes = pipeline.run(swipes, stop.clone());
         site.supervisor.vital("swipes", none.clone(), swipes);
         let settled = site.clips.take().unwrap();
-        let clips = clips.run(settled, stop, CancellationToken::new());
+        let clips = clips.run(settled, stop.clone(), stop);
         site.supervisor.vital("clips", none, clips);
         House {
             site,
