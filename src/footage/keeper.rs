@@ -21,17 +21,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClipRequest;
-use super::boxes::Flaw;
 use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
-use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
+use super::window::{MissedGop, Settled, Window, Write};
+use crate::camera::{Frame, Gop, GopEnd, GopSeq, SILENCE_MAX};
+use crate::domain::clip::FootageName;
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
 
 /// How long after a window's end its clip waits for the first frame after it: several frames of the
 /// slowest camera worth keeping (2 frames a second), and the delay of a bad network.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// The same while the camera's session lives although nothing comes: the network may have stopped for
+/// a while and then bring all at once. The session ends when it is silent for so long.
+pub(super) const STALL_MAX: Duration = SILENCE_MAX;
 /// Most media time of a growing GOP that is not on disk while a window is open: what a crash costs.
 const PART_MAX: Duration = Duration::from_secs(4);
 /// Longest time that written frames wait for the disk to confirm them when no clip is settled.
@@ -44,54 +47,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
-/// Frames of one GOP to be appended to a file as one fragment.
-#[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) file: FileId,
-    /// Is it the first of a new file?
-    pub(super) is_new: bool,
-    pub(super) seq: GopSeq,
-    pub(super) run: Arc<Run>,
-    pub(super) params: Arc<VideoParams>,
-    /// Never empty; the first is a key frame when `is_new`.
-    pub(super) frames: Vec<Placed>,
-    /// When the first frame's picture was taken.
-    pub(super) taken_at: Instant,
-    /// What is wrong with these frames, on the file's time line.
-    pub(super) flaws: Vec<Flaw>,
-    /// Does it complete its GOP?
-    pub(super) is_whole: bool,
-    /// Was the length of its last frame not known?
-    pub(super) end_is_guess: bool,
-    pub(super) base: MediaTime,
-}
-
-/// A clip whose outcome is known.
-#[derive(Clone, Debug)]
-pub(super) struct Settled {
-    pub(super) request: ClipRequest,
-    pub(super) outcome: ClipOutcome,
-}
-
-/// An open clip.
-#[derive(Debug)]
-pub(super) struct Window {
-    pub(super) request: ClipRequest,
-    /// Why frames at its beginning are missing, if they are; known once the ring was looked at.
-    pub(super) lead: Option<GapReason>,
-    /// When the ring was first looked at for it.
-    asked: Option<Instant>,
-}
-
-/// A GOP that a window needed and the disk has not taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MissedGop {
-    pub(super) from: Instant,
-    pub(super) until: Instant,
-    /// Has it left the ring, so that it never will be?
-    is_lost: bool,
-}
-
 /// The keeper of one camera.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -109,6 +64,8 @@ pub(super) struct Keeper {
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
     looked_at: Option<Instant>,
+    /// Until when frames may still come all at once; `None`: the newest run has ended.
+    awaited_until: Option<Instant>,
     pub(super) is_closing: bool,
     n_gops_lost: u64,
 }
@@ -128,6 +85,7 @@ impl Keeper {
             idle_since: None,
             last_seen: None,
             looked_at: None,
+            awaited_until: None,
             is_closing: false,
             n_gops_lost: 0,
         }
@@ -169,10 +127,15 @@ impl Keeper {
         ends.chain(retry).chain(syncs).chain(closes).min()
     }
 
-    /// Is the ring worth a look, now that its newest GOP is `newest` and its newest picture was
-    /// taken at `taken_at`?
-    pub(super) fn wants(&self, newest: Option<GopSeq>, taken_at: Option<Instant>) -> bool {
-        if newest != self.last_seen {
+    /// Is the ring worth a look, now that its newest GOP is `newest`, its newest picture was taken at
+    /// `taken_at`, and the camera `is_streaming` or not?
+    pub(super) fn wants(
+        &self,
+        newest: Option<GopSeq>,
+        taken_at: Option<Instant>,
+        is_streaming: bool,
+    ) -> bool {
+        if newest != self.last_seen || is_streaming != self.awaited_until.is_some() {
             return true;
         }
         let Some(taken_at) = taken_at else {
@@ -202,6 +165,9 @@ impl Keeper {
         self.last_seen = round.gops.last().map(|gop| gop.seq);
         let newest = round.gops.last().map(|gop| gop.last());
         self.looked_at = newest.and_then(|frame| round.instant_of(&frame.run, frame.media));
+        let last = round.gops.last();
+        let lives = last.filter(|gop| gop.end != Some(GopEnd::RunEnded));
+        self.awaited_until = lives.map(|gop| gop.last().arrived + STALL_MAX);
         self.idle_since = match (self.windows.is_empty(), self.idle_since) {
             (false, _) => None,
             (true, since) => Some(since.unwrap_or(now)),
@@ -335,7 +301,8 @@ impl Keeper {
     fn due_at(&self, window: &Window) -> Instant {
         let to = window.request.to;
         let last = window.asked.map_or(to, |asked| asked.max(to)) + GRACE;
-        let due = to + GRACE;
+        let awaited = self.awaited_until.map(|until| until.min(to + STALL_MAX));
+        let due = awaited.map_or(to + GRACE, |until| until.max(to + GRACE));
         self.blocked_until
             .map_or(due, |until| due.max(until.min(last)))
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::camera::{Codec, Ring, RingOptions};
-use crate::domain::clip::{ClipWindow, Gap, Span};
+use crate::camera::{Codec, Ring, RingOptions, Run, VideoParams};
+use crate::domain::clip::{ClipOutcome, ClipWindow, Gap, Span};
+use crate::footage::boxes::Flaw;
 use crate::domain::id::CameraId;
 use crate::time::{WallTime, add_ns, signed_ns};
 use bytes::Bytes;
@@ -57,6 +58,7 @@ pub(super) struct Bench {
     pub(super) keeper: Keeper,
     pub(super) ring: Ring,
     pub(super) newest: Option<Frame>,
+    pub(super) is_streaming: bool,
     pub(super) disk: BTreeMap<FootageName, Stored>,
     pub(super) names: BTreeMap<FileId, FootageName>,
     pub(super) settled: Vec<(Settled, Instant)>,
@@ -72,6 +74,7 @@ impl Bench {
             keeper: Keeper::new(start, LINGER),
             ring: Ring::new(RingOptions::default()),
             newest: None,
+            is_streaming: false,
             disk: BTreeMap::new(),
             names: BTreeMap::new(),
             settled: Vec::new(),
@@ -88,10 +91,12 @@ impl Bench {
                     frame.run.clock.lock().observe(frame.media, frame.arrived);
                     self.ring.push(frame.clone());
                     self.newest = Some(frame.clone());
+                    self.is_streaming = true;
                     self.tick(*at);
                 }
                 Event::EndRun => {
                     self.ring.end_run();
+                    self.is_streaming = false;
                     self.tick(*at);
                 }
                 Event::Request(request) => {
@@ -116,7 +121,8 @@ impl Bench {
 
     pub(super) fn tick(&mut self, now: Instant) {
         let taken_at = self.newest.as_ref().and_then(|f| f.run.instant_of(f.media));
-        if self.keeper.is_active() && self.keeper.wants(self.ring.newest(), taken_at) {
+        let (newest, is_streaming) = (self.ring.newest(), self.is_streaming);
+        if self.keeper.is_active() && self.keeper.wants(newest, taken_at, is_streaming) {
             self.round(now);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bench::*;
 use super::*;
+use crate::domain::clip::{ClipOutcome, GapReason};
 use crate::domain::clip::MissedReason;
 
 #[test]

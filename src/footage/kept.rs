@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::boxes::Flaw;
-use super::keeper::Write;
 use super::round::ticks;
+use super::window::Write;
 use crate::camera::{Frame, GopSeq, Run, VideoParams};
 use crate::domain::clip::{FootageName, GapReason};
 use crate::time::MediaTime;

@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{FileError, FootageFile};
-use super::keeper::{Keeper, Settled, Write};
+use super::keeper::Keeper;
 use super::kept::FileId;
 use super::metrics::Metrics;
 use super::past;
 use super::recent::Recent;
 use super::round::Round;
+use super::window::{Settled, Write};
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
 use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName};
@@ -110,7 +111,7 @@ impl KeeperTask {
                 () = slot.wake.notified() => self.take_requests(),
                 () = until(deadline) => {}
                 tick = next_tick(&mut ticks), if is_active => {
-                    if !self.keeper.wants(tick.newest, tick.newest_media_at) {
+                    if !self.keeper.wants(tick.newest, tick.newest_media_at, tick.streaming) {
                         continue;
                     }
                 }

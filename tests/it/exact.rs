@@ -8,6 +8,7 @@ mod clocks;
 mod endless;
 mod film;
 mod house;
+mod live;
 mod matrix;
 mod partial;
 mod shared;

@@ -33,6 +33,9 @@ pub(super) struct Way {
     pub(super) jitter_ms: u32,
     /// Frames leave the camera only once in this time, together, in no step with the frames.
     pub(super) burst_ms: u32,
+    /// The network stops from and to so many milliseconds after the camera's start, and then brings all
+    /// at once.
+    pub(super) stall_ms: (u32, u32),
     /// The socket is read once in this time.
     pub(super) drain_ms: u32,
     /// Does reading take its time, as in the gateway, so that reads drift over the camera's frames?
@@ -45,6 +48,7 @@ impl Way {
         Way {
             jitter_ms: 0,
             burst_ms: 0,
+            stall_ms: (0, 0),
             drain_ms,
             is_loose: false,
         }
@@ -54,8 +58,14 @@ impl Way {
     fn sent_at(self, taken_ns: i64, random: &mut fastrand::Rng) -> i64 {
         let late_ms = f64::from(self.jitter_ms) * random.f64().powi(3);
         let at = taken_ns + (late_ms * MS as f64) as i64;
-        if self.burst_ms > 0 {
+        let at = if self.burst_ms > 0 {
             next_multiple(at - BURST_PHASE, i64::from(self.burst_ms) * MS) + BURST_PHASE
+        } else {
+            at
+        };
+        let (from, to) = self.stall_ms;
+        if at >= i64::from(from) * MS {
+            at.max(i64::from(to) * MS)
         } else {
             at
         }

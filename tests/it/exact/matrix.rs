@@ -23,7 +23,7 @@ const RATES: [Rate; 5] = [
     Rate::Fixed(30),
     Rate::Variable,
 ];
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way::drained(100),
     // As a reader that wakes seldom sees it, here in step with the frames.
     Way::drained(400),
@@ -34,6 +34,12 @@ const WAYS: [Way; 5] = [
     },
     Way {
         burst_ms: 1_000,
+        ..Way::drained(100)
+    },
+    // Over the ends of both windows.
+    Way {
+        stall_ms: (41_000, 46_000),
+        is_loose: true,
         ..Way::drained(100)
     },
     Way {
@@ -121,7 +127,7 @@ async fn whole_clips(case: &str, plan: Plan<'_>, swipes_ms: &[i64]) {
         site.play(&mut camera, at(start, ms * MS)).await;
         requests.push(site.swipe(n).await);
     }
-    let end = requests.last().unwrap().to + Duration::from_secs(3);
+    let end = requests.last().unwrap().to + Duration::from_secs(4);
     site.play(&mut camera, end).await;
     for request in &requests {
         let record = site.record(request).await;
@@ -134,11 +140,11 @@ async fn whole_clips(case: &str, plan: Plan<'_>, swipes_ms: &[i64]) {
 fn matrix(codec: Codec) {
     let films = films_of(codec);
     let film = |frames: u32| &films.iter().find(|(n, _)| *n == frames).unwrap().1;
-    let shift = usize::from(codec == Codec::H265);
+    let shift = 3 * usize::from(codec == Codec::H265);
     for (gop_idx, gop) in GOPS.into_iter().enumerate() {
         for (rate_idx, rate) in RATES.into_iter().enumerate() {
             // Each way with each GOP, each rate and each codec.
-            let way = WAYS[(gop_idx + 2 * rate_idx + shift) % WAYS.len()];
+            let way = WAYS[(gop_idx + rate_idx + shift) % WAYS.len()];
             let case = format!("{codec:?}, GOP of {} ms, {rate:?}, {way:?}", gop * 100);
             let plan = Plan {
                 film: film(gop_frames(gop, rate)),
