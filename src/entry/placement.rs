@@ -191,7 +191,10 @@ mod tests {
             panic!("{:?}", place(&known));
         };
         // Less what a slow clock may have lost in half a second.
-        assert!((499_950..=500_000).contains(&delay.as_micros()), "{delay:?}");
+        assert!(
+            (499_950..=500_000).contains(&delay.as_micros()),
+            "{delay:?}"
+        );
     }
 
     #[test]

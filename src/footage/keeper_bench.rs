@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::camera::{Codec, Ring, RingOptions, Run, VideoParams};
 use crate::domain::clip::{ClipOutcome, ClipWindow, Gap, Span};
-use crate::footage::boxes::Flaw;
 use crate::domain::id::CameraId;
+use crate::footage::boxes::Flaw;
 use crate::time::{WallTime, add_ns, signed_ns};
 use bytes::Bytes;
 

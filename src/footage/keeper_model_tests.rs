@@ -115,7 +115,11 @@ fn expected(known: &[Known], request: &ClipRequest) -> (Vec<usize>, BTreeSet<usi
         if begins >= to.unwrap() {
             continue;
         }
-        if known.until.is_some_and(|until| until >= request.to + STALL_MAX) && known.at < request.from {
+        if known
+            .until
+            .is_some_and(|until| until >= request.to + STALL_MAX)
+            && known.at < request.from
+        {
             // Nobody could know, when the clip was settled, how long it would stand.
             may.insert(n);
             continue;

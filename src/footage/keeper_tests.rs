@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::bench::*;
 use super::*;
-use crate::domain::clip::{ClipOutcome, GapReason};
 use crate::domain::clip::MissedReason;
+use crate::domain::clip::{ClipOutcome, GapReason};
 
 #[test]
 fn a_lone_swipe_makes_one_file_of_its_window_and_lead_in() {

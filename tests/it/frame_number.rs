@@ -70,7 +70,9 @@ pub(crate) fn played(path: &Path) -> Played {
     });
     let text = String::from_utf8(text).unwrap();
     let column = |section: &'static str| {
-        let lines = text.lines().filter_map(move |line| line.strip_prefix(section));
+        let lines = text
+            .lines()
+            .filter_map(move |line| line.strip_prefix(section));
         // A frame's line may go on with its side data.
         lines.map(|line| line.split(',').next().unwrap().parse::<f64>().unwrap())
     };

@@ -56,8 +56,8 @@ impl Way {
 
     /// When a frame that was taken at `taken_ns` leaves the camera, both from the camera's start.
     fn sent_at(self, taken_ns: i64, random: &mut fastrand::Rng) -> i64 {
-        let late_ms = f64::from(self.jitter_ms) * random.f64().powi(3);
-        let at = taken_ns + (late_ms * MS as f64) as i64;
+        let late_s = f64::from(self.jitter_ms) * random.f64().powi(3) / 1_000.0;
+        let at = taken_ns + ns(Duration::from_secs_f64(late_s));
         let at = if self.burst_ms > 0 {
             next_multiple(at - BURST_PHASE, i64::from(self.burst_ms) * MS) + BURST_PHASE
         } else {
@@ -73,7 +73,11 @@ impl Way {
 
     /// The first read after the one at `read_ns`.
     fn next_read(self, read_ns: i64, random: &mut fastrand::Rng) -> i64 {
-        let work_ns = if self.is_loose { random.i64(MS / 2..3 * MS) } else { 0 };
+        let work_ns = if self.is_loose {
+            random.i64(MS / 2..3 * MS)
+        } else {
+            0
+        };
         read_ns + i64::from(self.drain_ms) * MS + work_ns
     }
 }
@@ -155,7 +159,9 @@ impl Camera {
                     n_lost: 0,
                     data: sample.data.clone(),
                 };
-                camera.events.push_back((at(start, read), Event::Frame(frame)));
+                camera
+                    .events
+                    .push_back((at(start, read), Event::Frame(frame)));
                 camera.taken.push(Taken {
                     number: u32::try_from(idx).unwrap(),
                     at: at(start, taken),
@@ -213,7 +219,7 @@ fn take(plan: &Plan<'_>, random: &mut fastrand::Rng) -> Vec<i64> {
         Rate::Variable => {
             let now = at;
             interval = (interval * (0.8 + 0.45 * random.f64())).clamp(33.4, 125.0);
-            at += Duration::from_secs_f64(interval / 1_000.0).as_nanos() as i64;
+            at += ns(Duration::from_secs_f64(interval / 1_000.0));
             now
         }
     });
@@ -222,4 +228,8 @@ fn take(plan: &Plan<'_>, random: &mut fastrand::Rng) -> Vec<i64> {
 
 pub(super) fn at(start: Instant, ns: i64) -> Instant {
     start + Duration::from_nanos(u64::try_from(ns).unwrap())
+}
+
+fn ns(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap()
 }

@@ -214,7 +214,9 @@ impl<'a> Day<'a> {
             self.check_entry(&swiped);
             self.check_past(&swiped).await;
         }
-        let trusted = self.age.trusted(self.house.site.clock.now(), Instant::now());
+        let trusted = self
+            .age
+            .trusted(self.house.site.clock.now(), Instant::now());
         remove_old(&store, trusted, RETENTION).await.unwrap();
         assert_eq!(verify(&store).unwrap(), []);
     }
@@ -239,9 +241,15 @@ impl<'a> Day<'a> {
         };
         if self.set.iter().skip(1).any(is_near) {
             let is_his = |file: &FootageName| record.spans.iter().any(|span| span.file == *file);
-            assert!(spans.iter().all(|span| is_his(&span.file)), "{swiped:?} {outcome:?}");
+            assert!(
+                spans.iter().all(|span| is_his(&span.file)),
+                "{swiped:?} {outcome:?}"
+            );
         } else {
-            assert!(matches!(outcome, ClipOutcome::Whole(_)), "{swiped:?} {outcome:?}");
+            assert!(
+                matches!(outcome, ClipOutcome::Whole(_)),
+                "{swiped:?} {outcome:?}"
+            );
             let (live, past) = (&record.spans[0], &spans[0]);
             assert_eq!(live.file, past.file);
             let off_ticks = past.from.ticks_since(live.from).abs();
@@ -259,7 +267,10 @@ impl<'a> Day<'a> {
         for name in gone {
             let file = self.files.remove(&name).unwrap();
             let age = now - self.camera.taken_at(file.pictures.end);
-            assert!(age + RETENTION_OFF_MAX >= RETENTION, "{name} went at {age:?}");
+            assert!(
+                age + RETENTION_OFF_MAX >= RETENTION,
+                "{name} went at {age:?}"
+            );
             self.n_gone += 1;
         }
         for (name, record) in rows {
@@ -268,7 +279,10 @@ impl<'a> Day<'a> {
             if let Some(known) = self.files.get(&name) {
                 assert_eq!(known.sha256, sha256, "{name} was overwritten");
                 let age = now - self.camera.taken_at(known.pictures.end);
-                assert!(age <= RETENTION + RETENTION_OFF_MAX, "{name} is {age:?} old");
+                assert!(
+                    age <= RETENTION + RETENTION_OFF_MAX,
+                    "{name} is {age:?} old"
+                );
                 continue;
             }
             assert_eq!(record.state, FootageState::Closed, "{name}");
@@ -280,10 +294,14 @@ impl<'a> Day<'a> {
             let walls = self.walls_of(taken_at);
             let off = |wall: &WallTime| record.starts_at.ns_since(*wall).abs();
             let off_ns = walls.iter().map(off).min().unwrap();
-            assert!(off_ns <= LABEL_OFF_MAX, "{name} is labelled {off_ns} ns off");
+            assert!(
+                off_ns <= LABEL_OFF_MAX,
+                "{name} is labelled {off_ns} ns off"
+            );
             self.worst_label_ns = self.worst_label_ns.max(off_ns);
             for (other, file) in &self.files {
-                let apart = file.pictures.end <= pictures.start || pictures.end <= file.pictures.start;
+                let apart =
+                    file.pictures.end <= pictures.start || pictures.end <= file.pictures.start;
                 assert!(apart, "{name} and {other} hold the same pictures");
             }
             self.files.insert(name, File { pictures, sha256 });
@@ -298,11 +316,14 @@ impl<'a> Day<'a> {
             if ns >= 0 {
                 *from + Duration::from_nanos(ns.unsigned_abs())
             } else {
-                from.checked_sub(Duration::from_nanos(ns.unsigned_abs())).unwrap()
+                from.checked_sub(Duration::from_nanos(ns.unsigned_abs()))
+                    .unwrap()
             }
         });
         let recent = |at: &Instant| *at <= now && now - *at < Duration::from_secs(5_400);
-        by_setting.filter(recent).next().expect("a label of this hour")
+        let mut by_setting = by_setting;
+        by_setting.find(recent)
+            .expect("a label of this hour")
     }
 
     fn check_entry(&mut self, swiped: &Swiped) {
@@ -313,7 +334,8 @@ impl<'a> Day<'a> {
         let record = entry.clip();
         let since_reconnect = |idx: &i64| {
             let again = self.camera.taken_at(*idx);
-            swiped.at + Duration::from_secs(26) > again && swiped.at < again + Duration::from_secs(11)
+            swiped.at + Duration::from_secs(26) > again
+                && swiped.at < again + Duration::from_secs(11)
         };
         if self.camera.runs.iter().any(since_reconnect) {
             assert_eq!(record.state, ClipState::Partial, "{swiped:?} {record:?}");
@@ -328,7 +350,8 @@ impl<'a> Day<'a> {
             let (_, samples) = mux::read_samples(&path, span.from, span.to).unwrap();
             let n_lead = samples.partition_point(|sample| sample.at < span.from);
             let file = &self.files[&span.file];
-            let about = self.camera.taken_at(file.pictures.start) + Duration::from_nanos(span.from.ns().unsigned_abs());
+            let about = self.camera.taken_at(file.pictures.start)
+                + Duration::from_nanos(span.from.ns().unsigned_abs());
             let pictures = self.camera.pictures(&samples[n_lead..], about);
             // The label of what is shown first, by the clock that dated the swipe.
             let taken_at = self.camera.taken_at(pictures.start);
@@ -350,9 +373,15 @@ impl<'a> Day<'a> {
         }
         let shown = shown.unwrap();
         let due = self.camera.on_screen(from);
-        assert!(shown.start <= due && due - shown.start <= 1, "{shown:?} {due}");
+        assert!(
+            shown.start <= due && due - shown.start <= 1,
+            "{shown:?} {due}"
+        );
         let n_shown = shown.end - shown.start;
-        assert!((300..=301).contains(&n_shown), "{swiped:?}: {n_shown} pictures");
+        assert!(
+            (300..=301).contains(&n_shown),
+            "{swiped:?}: {n_shown} pictures"
+        );
         let near = |(at, _): &(Instant, WallTime)| {
             *at < swiped.at + Duration::from_secs(20) && swiped.at < *at + Duration::from_secs(20)
         };
@@ -361,7 +390,11 @@ impl<'a> Day<'a> {
             let numbers = played.frames.iter().map(|f| f.number.unwrap() as usize);
             let expected: Vec<usize> = shown.map(|idx| self.camera.number(idx)).collect();
             assert_eq!(numbers.collect::<Vec<_>>(), expected, "{swiped:?}");
-            assert!((played.duration_s - 30.0).abs() < 0.1, "{}", played.duration_s);
+            assert!(
+                (played.duration_s - 30.0).abs() < 0.1,
+                "{}",
+                played.duration_s
+            );
             self.n_judged += 1;
         }
     }
@@ -376,7 +409,8 @@ async fn day(film: &Film) {
         day.play(at).await;
         day.act(act).await;
     }
-    day.play(day.start + Duration::from_secs(DAY_S.unsigned_abs())).await;
+    day.play(day.start + Duration::from_secs(DAY_S.unsigned_abs()))
+        .await;
     day.audit().await;
     println!(
         "{n_swipes} swipes in 24 h: {} partial at the reconnect, {} judged by ffmpeg, {} found again in files alone; \
@@ -443,8 +477,15 @@ async fn died_and_set_back(film: &Film) {
     let numbers: Vec<usize> = numbers.map(|f| f.number.unwrap() as usize).collect();
     let due = before.on_screen(swiped_at.checked_sub(Duration::from_secs(10)).unwrap());
     let due = before.number(due);
-    assert!(numbers[0] == due || numbers[0] + 1 == due, "{} {due}", numbers[0]);
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    assert!(
+        numbers[0] == due || numbers[0] + 1 == due,
+        "{} {due}",
+        numbers[0]
+    );
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
     // The pre-roll, and what was kept of the seconds after.
     assert!(numbers.len() >= 100, "{}", numbers.len());
     assert_eq!(verify(&house.site.store).unwrap(), []);

@@ -67,7 +67,11 @@ impl Endless<'_> {
         let ns = i64::try_from((instant - self.start).as_nanos()).unwrap();
         // Pictures are not taken on whole nanoseconds.
         let idx = (ns + 1) * self.fps / S;
-        if self.taken_at(idx) > instant { idx - 1 } else { idx }
+        if self.taken_at(idx) > instant {
+            idx - 1
+        } else {
+            idx
+        }
     }
 
     /// The number in picture `idx`.
@@ -117,7 +121,11 @@ impl Endless<'_> {
         let first = self.numbers[&samples[0].data];
         let first = self.nearest(first, begins_about);
         for (sample, idx) in samples.iter().zip(first..) {
-            assert_eq!(self.numbers[&sample.data], self.number(idx), "{first} {idx}");
+            assert_eq!(
+                self.numbers[&sample.data],
+                self.number(idx),
+                "{first} {idx}"
+            );
         }
         first..first + i64::try_from(samples.len()).unwrap()
     }

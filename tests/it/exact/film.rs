@@ -32,7 +32,9 @@ pub(super) fn films(codec: Codec, n_frames: u32, gops: &[u32]) -> Vec<Film> {
     fs::write(&raw, (0..n_frames).flat_map(picture).collect::<Vec<u8>>()).unwrap();
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg
-        .args(["-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "gray", "-r", "25"])
+        .args([
+            "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "gray", "-r", "25",
+        ])
         .args(["-s", &format!("{WIDTH}x{HEIGHT}"), "-i"])
         .arg(&raw);
     let name = |gop: u32| dir.path().join(format!("{gop}.mp4"));
@@ -48,7 +50,9 @@ pub(super) fn films(codec: Codec, n_frames: u32, gops: &[u32]) -> Vec<Film> {
                 &format!("log-level=error:pools=1:frame-threads=1:{keys}"),
             ]),
         };
-        ffmpeg.args(["-video_track_timescale", "90000"]).arg(name(*gop));
+        ffmpeg
+            .args(["-video_track_timescale", "90000"])
+            .arg(name(*gop));
     }
     let output = ffmpeg.output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -69,7 +73,10 @@ fn film_of(path: &Path) -> Film {
 fn picture(number: u32) -> Vec<u8> {
     let bits = (0..16).map(|bit| number >> bit & 1);
     let is_even = bits.clone().sum::<u32>().is_multiple_of(2);
-    let bars = [1, 0].into_iter().chain(bits).chain([u32::from(is_even), 1]);
+    let bars = [1, 0]
+        .into_iter()
+        .chain(bits)
+        .chain([u32::from(is_even), 1]);
     let strip: Vec<u8> = bars
         .flat_map(|lit| [if lit == 1 { 235 } else { 16 }; 4])
         .collect();
@@ -116,7 +123,10 @@ fn a_film_made_on_the_spot_shows_its_numbers() {
     for codec in [Codec::H264, Codec::H265] {
         let film = &films(codec, 40, &[10])[0];
         let keys = film.samples.iter().enumerate().filter(|(_, s)| s.is_key);
-        assert_eq!(keys.map(|(idx, _)| idx).collect::<Vec<_>>(), [0, 10, 20, 30]);
+        assert_eq!(
+            keys.map(|(idx, _)| idx).collect::<Vec<_>>(),
+            [0, 10, 20, 30]
+        );
         let samples = film.samples.iter().map(|s| filled(codec, s, 2_000));
         let samples: Vec<Sample> = samples.collect();
         let (mut writer, head) = mux::FragmentWriter::new(&film.params).unwrap();

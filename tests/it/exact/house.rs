@@ -61,9 +61,10 @@ impl House {
         let options = OutboxOptions::default();
         let started = Outbox::start(base, options, Vec::new(), facts, &mut site.registry);
         let (outbox, mut told) = started.unwrap();
-        site.supervisor.spawn("told", tracing::Span::none(), async move {
-            while told.recv().await.is_some() {}
-        });
+        site.supervisor
+            .spawn("told", tracing::Span::none(), async move {
+                while told.recv().await.is_some() {}
+            });
         let shelf = ClipShelf::new(site.root(), ShelfOptions::default());
         let length = ClipLength::DEFAULT;
         let (footage, clock) = (site.footage.clone(), site.clock.clone());
@@ -129,7 +130,10 @@ impl House {
         };
         let id = swipe.entry_id();
         let (ack, done) = Ack::watched();
-        self.events.send(DoorEvent::Swipe { swipe, ack }).await.unwrap();
+        self.events
+            .send(DoorEvent::Swipe { swipe, ack })
+            .await
+            .unwrap();
         assert!(done.await.unwrap());
         time::passes(&self.site.store, n_passes).await;
         id

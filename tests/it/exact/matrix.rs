@@ -93,7 +93,10 @@ pub(super) fn assert_exact(case: &str, camera: &Camera, request: &ClipRequest, p
         "{case}: begins with picture {first}, {begin} was on screen, least delay {least:?}"
     );
     let is_bad = least + DRIFT > taken[begin + 1].at - taken[begin].at;
-    assert!(begin - first <= 1 || is_bad, "{case}: {first} {begin} {least:?}");
+    assert!(
+        begin - first <= 1 || is_bad,
+        "{case}: {first} {begin} {least:?}"
+    );
     assert!(
         !is_bad || case.contains("burst_ms: 1000"),
         "{case}: least delay {least:?}"
@@ -103,7 +106,10 @@ pub(super) fn assert_exact(case: &str, camera: &Camera, request: &ClipRequest, p
     assert_eq!(numbers, expected, "{case}");
     let last = first + numbers.len() - 1;
     let end = camera.on_screen(request.to);
-    assert!(last <= end && last >= camera.on_screen(known + CLIP) - 1, "{case}: {last} {end}");
+    assert!(
+        last <= end && last >= camera.on_screen(known + CLIP) - 1,
+        "{case}: {last} {end}"
+    );
     assert!(
         (played.duration_s - 30.0).abs() < 2e-5,
         "{case}: shown for {} s",

@@ -99,13 +99,16 @@ const WAYS: [Way; 3] = [
 /// session that nothing follows.
 fn assert_gaps(case: &Case, from: WallTime, gaps: &[Gap]) {
     let since_ms = |wall: WallTime| wall.ns_since(from) / MS;
-    let told = gaps.iter().map(|g| (since_ms(g.from), since_ms(g.to), g.reason));
+    let told = gaps
+        .iter()
+        .map(|g| (since_ms(g.from), since_ms(g.to), g.reason));
     let told: Vec<_> = told.collect();
     let is_near = |a: i64, b: i64| (a - b).abs() <= FRAME_NS / MS + 1;
     let agree = told.len() == case.gaps_ms.len()
-        && told.iter().zip(case.gaps_ms).all(|(told, due)| {
-            is_near(told.0, due.0) && is_near(told.1, due.1) && told.2 == due.2
-        });
+        && told
+            .iter()
+            .zip(case.gaps_ms)
+            .all(|(told, due)| is_near(told.0, due.0) && is_near(told.1, due.1) && told.2 == due.2);
     assert!(agree, "{}: {told:?}, not {:?}", case.name, case.gaps_ms);
 }
 
@@ -130,7 +133,8 @@ async fn partial(film: &Film, case: &Case, way: Way) {
     let mut camera = Camera::new(&camera(), start, &plan);
     site.play(&mut camera, at(start, case.swipe_ms * MS)).await;
     let request = site.swipe(0).await;
-    site.play(&mut camera, request.to + Duration::from_secs(3)).await;
+    site.play(&mut camera, request.to + Duration::from_secs(3))
+        .await;
     to(Instant::now() + Duration::from_secs(10)).await;
     let record = site.record(&request).await;
     assert_eq!(record.state, ClipState::Partial, "{}", case.name);
@@ -149,7 +153,12 @@ async fn partial(film: &Film, case: &Case, way: Way) {
     let n_common = shown.len().min(expected.len());
     assert_eq!(shown[..n_common], expected[..n_common], "{}", case.name);
     assert!(skip == 0, "{}: begins late", case.name);
-    assert!(numbers.len().abs_diff(n) <= 1, "{}: {} {n}", case.name, numbers.len());
+    assert!(
+        numbers.len().abs_diff(n) <= 1,
+        "{}: {} {n}",
+        case.name,
+        numbers.len()
+    );
     // Gaps pass in real time: a picture is shown as long after the first as it was taken after it.
     let first = due.iter().find(|t| t.number == shown[1]).unwrap();
     let first_s = played.frames[more + 1].at_s;

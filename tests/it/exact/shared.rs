@@ -49,7 +49,9 @@ fn kept(root: &Path, film: &Film, files: &[FootageName]) -> Kept {
         let all = MediaTime(i64::MAX);
         let (_, samples) = mux::read_samples(&path, MediaTime(0), all).unwrap();
         for sample in &samples {
-            let known = film.samples[next..].iter().position(|s| s.data == sample.data);
+            let known = film.samples[next..]
+                .iter()
+                .position(|s| s.data == sample.data);
             // In the film's order and each once: whatever comes again would be behind.
             next += known.expect("a frame that is not on the disk yet") + 1;
             kept.frame_bytes += sample.data.len() as u64;
@@ -70,7 +72,11 @@ fn realistic(codec: Codec, film: &Film, fps: usize, gop: usize) -> Film {
     let per_gop = usize::try_from(BYTES_PER_S).unwrap() * gop / fps;
     let other_bytes = (per_gop - KEY_BYTES) / (gop - 1);
     let samples = film.samples.iter().map(|sample| {
-        let n_bytes = if sample.is_key { KEY_BYTES } else { other_bytes };
+        let n_bytes = if sample.is_key {
+            KEY_BYTES
+        } else {
+            other_bytes
+        };
         filled(codec, sample, n_bytes)
     });
     Film {
@@ -101,7 +107,8 @@ async fn ten_swipes(codec: Codec, gop: u32) {
         requests.push(site.swipe(n).await);
     }
     let last = requests.last().unwrap().clone();
-    site.play(&mut camera, last.to + Duration::from_secs(3)).await;
+    site.play(&mut camera, last.to + Duration::from_secs(3))
+        .await;
     for (n, request) in requests.iter().enumerate() {
         let record = site.record(request).await;
         assert_eq!(record.state, ClipState::Whole, "swipe {n}");
@@ -153,7 +160,8 @@ async fn lone_clip(codec: Codec, gop: u32) {
     let mut camera = Camera::new(&camera(), start, &plan);
     site.play(&mut camera, at(start, 22_217 * MS)).await;
     let request = site.swipe(0).await;
-    site.play(&mut camera, request.to + Duration::from_secs(3)).await;
+    site.play(&mut camera, request.to + Duration::from_secs(3))
+        .await;
     let record = site.record(&request).await;
     assert_eq!(record.state, ClipState::Whole);
     let exported = stairgate::clip::export(&site.root(), &record).unwrap();
@@ -274,7 +282,11 @@ fn a_swipe_every_second_for_an_hour_costs_what_continuous_recording_costs() {
     let overhead = |hour: &Hour| hour.kept.disk_bytes - hour.kept.frame_bytes;
     let hour_bytes = 3_600 * BYTES_PER_S;
     assert!(overhead(&recording) * 100 <= hour_bytes);
-    assert!(overhead(&swipes) * 100 <= hour_bytes, "{}", overhead(&swipes));
+    assert!(
+        overhead(&swipes) * 100 <= hour_bytes,
+        "{}",
+        overhead(&swipes)
+    );
     // One row says which file a clip shows, two where it lies in two.
     assert!(swipes.n_use_rows <= swipes.n_swipes + 31 * (swipes.kept.n_files - 1));
     // Open at once: those whose 20 s are not over.

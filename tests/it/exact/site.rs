@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use stairgate::camera::{Feed, FeedWriter, RingOptions};
 use stairgate::clip;
+use stairgate::domain::clip::FootageName;
 use stairgate::domain::clip::{ClipLength, ClipRecord};
 use stairgate::domain::footage::FootageRecord;
-use stairgate::domain::clip::FootageName;
 use stairgate::domain::id::{CameraId, EntryId};
 use stairgate::footage::{ClipRequest, ClipSettled, Footage, FootageOptions, FreeSpaceFloor};
 use stairgate::store::{Store, StoreOptions, tables};
