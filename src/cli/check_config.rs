@@ -6,7 +6,7 @@ use super::printer::Printer;
 use super::{Exit, load_config};
 use crate::config::Config;
 use crate::domain::card::CardHasher;
-use crate::roster::{Roster, RosterError};
+use crate::roster::{FileReport, RosterError, check_file};
 use crate::time::Clock;
 
 pub(super) fn check(file: &Path, printer: &Printer) -> Exit {
@@ -29,49 +29,37 @@ pub(super) fn check(file: &Path, printer: &Printer) -> Exit {
         count(config.cameras.len(), "camera"),
         count(config.doors.len(), "door"),
         count(config.linkages.len(), "linkage"),
-        count(roster.n_dwellings, "dwelling"),
-        count(roster.n_cards, "card"),
     ];
-    let n_warnings = config.warnings.len() + roster.n_over_limit;
+    let of_roster = roster.as_ref().map(|roster| {
+        let dwellings = count(roster.n_dwellings, "dwelling");
+        format!(", {dwellings}, {}", count(roster.n_cards, "card"))
+    });
+    let n_over_limit = roster.map_or(0, |roster| roster.over_limit.len());
+    let n_warnings = config.warnings.len() + n_over_limit;
     printer.out(&format!(
-        "{}: good: {}; {}",
+        "{}: good: {}{}; {}",
         file.display(),
         counts.join(", "),
+        of_roster.unwrap_or_default(),
         count(n_warnings, "warning")
     ));
     Exit::Done
 }
 
-struct RosterCounts {
-    n_dwellings: usize,
-    n_cards: usize,
-    n_over_limit: usize,
-}
-
-/// Reads the roster as the gateway would. Its key for card numbers does not matter here.
-fn check_roster(config: &Config, printer: &Printer) -> Result<RosterCounts, RosterError> {
+/// Reads the roster file as the first start would. Its key for card numbers does not matter here.
+fn check_roster(config: &Config, printer: &Printer) -> Result<Option<FileReport>, RosterError> {
+    let Some(file) = &config.roster_file else {
+        return Ok(None);
+    };
     let options = config.roster_options(CardHasher::new(&[0; 32]));
-    let roster = Roster::load(options, Clock::system())?;
-    let dwellings = roster.dwellings();
-    let over_limit: Vec<_> = dwellings
-        .iter()
-        .filter(|found| found.reckoning.is_over())
-        .collect();
-    let file = config.roster_file.as_deref().unwrap_or(Path::new(""));
-    for found in &over_limit {
+    let report = check_file(file, &options, &Clock::system())?;
+    for (dwelling, n_holders, limit) in &report.over_limit {
         printer.warn(&format!(
-            "{}: dwelling {}: {} cardholders, its limit is {}",
+            "{}: dwelling {dwelling}: {n_holders} cardholders, its limit is {limit}",
             file.display(),
-            found.dwelling.id,
-            found.reckoning.n_holders(),
-            found.reckoning.limit.unwrap_or_default(),
         ));
     }
-    Ok(RosterCounts {
-        n_dwellings: dwellings.len(),
-        n_cards: roster.view().cards.len(),
-        n_over_limit: over_limit.len(),
-    })
+    Ok(Some(report))
 }
 
 fn count(n: usize, noun: &str) -> String {

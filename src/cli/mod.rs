@@ -13,8 +13,12 @@
 mod accept_disk;
 mod check_config;
 mod demo;
+mod export;
+mod gateway_client;
+mod import;
 mod printer;
 mod probe;
+mod rotate_key;
 mod run;
 mod simulate;
 mod user;
@@ -23,6 +27,7 @@ mod verify_store;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -73,7 +78,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and roster.
+    /// Run the gateway until SIGTERM; SIGHUP takes in changed cameras, doors, linkages and limits.
     #[command(after_help = "Example:\n  stairgate run --config /etc/stairgate/gateway.toml")]
     Run {
         #[command(flatten)]
@@ -92,6 +97,20 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Take dwellings, cardholders and cards from an XLSX or CSV file into the ledger.
+    #[command(after_help = "\
+Examples:
+  stairgate import roster.xlsx --dry-run
+  stairgate import roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate import roster.csv --skip-refused --end-missing --why \"monthly list\"")]
+    Import(#[command(flatten)] import::ImportArgs),
+    /// Write the ledger, its report or an empty template as XLSX or CSV.
+    #[command(after_help = "\
+Examples:
+  stairgate export --template template.xlsx
+  stairgate export roster.xlsx --config /etc/stairgate/gateway.toml --token-file clerk.token
+  stairgate export --report report.xlsx")]
+    Export(#[command(flatten)] export::ExportArgs),
     /// Look at one camera: codec, size, rate, key frames, clock, and whether it is fit for clips.
     #[command(after_help = "\
 Examples:
@@ -102,6 +121,13 @@ Examples:
     /// gateway must not be running.
     #[command(after_help = "Example:\n  stairgate accept-disk --config gateway.toml")]
     AcceptDisk {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Make a new key for names and card numbers in the ledger, and seal them anew; the gateway must
+    /// not be running.
+    #[command(after_help = "Example:\n  stairgate rotate-key --config gateway.toml")]
+    RotateKey {
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -158,8 +184,11 @@ fn dispatch(command: Command, printer: &Printer) -> Exit {
         Command::Run { config } => run::run(&config.config, printer),
         Command::CheckConfig { file } => check_config::check(&file, printer),
         Command::VerifyStore { config } => verify_store::verify(&config.config, printer),
+        Command::Import(args) => import::import(&args, printer),
+        Command::Export(args) => export::export(&args, printer),
         Command::Probe(args) => probe::probe(&args, printer),
         Command::AcceptDisk { config } => accept_disk::accept(&config.config, printer),
+        Command::RotateKey { config } => rotate_key::rotate(&config.config, printer),
         Command::Demo {
             cameras,
             port,
@@ -213,7 +242,7 @@ async fn ended(seconds: Option<u64>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let time_is_up = async {
         match seconds {
-            Some(seconds) => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
             None => std::future::pending().await,
         }
     };
@@ -225,13 +254,21 @@ async fn ended(seconds: Option<u64>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// How long work on the blocking pool that nobody waits for any more (a read of a disk that hangs) may keep
+/// the process from its end.
+const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
+
 /// Runs `work` on a runtime of its own.
 fn block_on<F: Future<Output = Exit>>(printer: &Printer, work: F) -> Exit {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let exit = runtime.block_on(work);
+            runtime.shutdown_timeout(LEFT_BEHIND_MAX);
+            exit
+        }
         Err(err) => failed(printer, &err),
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that writes to the terminal.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use parking_lot::Mutex;
 
@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 pub(super) struct Printer {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
+    /// Somebody watches standard error.
+    is_watched: bool,
 }
 
 impl Printer {
@@ -18,6 +20,7 @@ impl Printer {
         Printer {
             out: Mutex::new(Box::new(std::io::stdout())),
             err: Mutex::new(Box::new(std::io::stderr())),
+            is_watched: std::io::stderr().is_terminal(),
         }
     }
 
@@ -29,6 +32,18 @@ impl Printer {
     /// What is wrong.
     pub(super) fn err(&self, text: &str) {
         write_line(&self.err, text);
+    }
+
+    /// How far a long command is: one line that is written over; nothing where nobody watches. Empty
+    /// text takes it away.
+    pub(super) fn progress(&self, text: &str) {
+        if !self.is_watched {
+            return;
+        }
+        let mut err = self.err.lock();
+        // Back to the beginning of the line, and clear it.
+        let written = write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush());
+        drop(written);
     }
 
     /// What looks wrong.

@@ -12,6 +12,7 @@ use super::{Exit, block_on, failed, load_config};
 use crate::config;
 use crate::error::chain;
 use crate::gateway::{BuildError, Gateway, Request};
+use crate::roster::RosterOpenError;
 use crate::telemetry::init_logs;
 use crate::time::Clock;
 
@@ -30,7 +31,7 @@ pub(super) fn run(file: &Path, printer: &Printer) -> Exit {
     block_on(printer, async {
         match Gateway::build(config, Clock::system()).await {
             Ok(gateway) => serve(gateway, file.to_owned(), printer).await,
-            Err(err @ BuildError::Roster(_)) => {
+            Err(err @ BuildError::Roster(RosterOpenError::File(_))) => {
                 failed(printer, &err);
                 Exit::BadConfig
             }

@@ -17,11 +17,16 @@ impl Config {
     pub fn roster_options(&self, hasher: CardHasher) -> RosterOptions {
         RosterOptions {
             file: self.roster_file.clone(),
-            stairwells: self.stairwells.iter().map(|s| s.id.clone()).collect(),
+            stairwells: self
+                .stairwells
+                .iter()
+                .map(|stairwell| (stairwell.id.clone(), stairwell.clone()))
+                .collect(),
             time_zone: self.compound.time_zone.clone(),
             limit: self.limit.clone(),
             at_door: self.at_door,
             hasher,
+            key_file: self.store.ledger_key_file.clone(),
         }
     }
 }

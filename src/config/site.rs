@@ -11,8 +11,9 @@ use super::{Compound, FootageRules, FreeSpaceFloor, OutboxRules, StorePaths, Web
 use crate::camera::{CamerasOptions, RingOptions};
 use crate::domain::access::AtDoor;
 use crate::domain::clip::ClipLength;
-use crate::domain::dwelling::{AppliesTo, LimitPolicy, Relation};
+use crate::domain::dwelling::Relation;
 use crate::domain::limit::FloorArea;
+use crate::domain::reckoning::{AppliesTo, LimitPolicy};
 use crate::outbox::FloodOptions;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::time::TimeZone;
@@ -102,11 +103,22 @@ pub(super) fn store(top: &mut Section<'_>) -> StorePaths {
             "lies inside the store's folder (put it beside it)",
         );
     }
+    let ledger_key_file = section.path("ledger_key_file").map_or_else(
+        || path.with_file_name("ledger.key"),
+        |key_file| key_file.value,
+    );
+    if ledger_key_file.starts_with(&path) {
+        section.report.problem(
+            &section.spot("ledger_key_file"),
+            "lies inside the store's folder (put it beside it)",
+        );
+    }
     let entry_days = section.number("entry_retention_days", 1..=3_650, 365);
     section.finish();
     StorePaths {
         path,
         key_file,
+        ledger_key_file,
         entry_retention: days(entry_days),
     }
 }
@@ -215,22 +227,22 @@ pub(super) fn offline_after(top: &mut Section<'_>) -> Duration {
     Duration::from_secs(camera_after_s)
 }
 
-pub(super) fn roster(top: &mut Section<'_>) -> Option<PathBuf> {
+pub(super) fn roster(top: &mut Section<'_>, store: &StorePaths) -> Option<PathBuf> {
     let mut section = top.section("roster");
     let file = section.path("file");
-    match &file {
-        Some(file) if !file.value.is_file() => section.report.problem(
+    // It is taken over at the first start, and may go after that.
+    let is_first_start = !store.path.join("db").exists();
+    if let Some(file) = &file
+        && is_first_start
+        && !file.value.is_file()
+    {
+        section.report.problem(
             &file.spot,
             format!(
                 "{} does not exist (make a CSV file; README, \"Roster\", has its columns)",
                 file.value.display()
             ),
-        ),
-        Some(_) => {}
-        None => section.report.warning(
-            &section.own_spot(),
-            "no roster file is named: every card will be unknown (add [roster] file = \"…\")",
-        ),
+        );
     }
     section.finish();
     file.map(|file| file.value)
@@ -274,6 +286,14 @@ pub(super) fn limit(top: &mut Section<'_>) -> (LimitPolicy, AtDoor) {
         exempt_relations,
     };
     (policy, at_door)
+}
+
+/// A walk between two buildings takes longer than half a minute, badge to badge.
+pub(super) fn card_shared(top: &mut Section<'_>) -> Duration {
+    let mut section = top.section("card_shared");
+    let within_s = section.number("within_s", 0..=600, 30);
+    section.finish();
+    Duration::from_secs(within_s)
 }
 
 pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {

@@ -33,6 +33,12 @@ pub(super) const SIGNING_SECRET: SecretKeys = SecretKeys {
     env: "secret_env",
 };
 
+pub(super) const TOKEN: SecretKeys = SecretKeys {
+    inline: "token",
+    file: "token_file",
+    env: "token_env",
+};
+
 impl SecretKeys {
     /// The secret, from a file or the environment; `None` when there is none or it cannot be had.
     pub(super) fn read(&self, section: &mut Section<'_>) -> Option<Secret> {

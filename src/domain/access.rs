@@ -1,7 +1,6 @@
 //! The decision at a door: a pure function of the card, the door's place and the time.
 
-use std::collections::HashMap;
-
+use rpds::HashTrieMapSync;
 use serde::{Deserialize, Serialize};
 
 use super::card::CardKey;
@@ -53,11 +52,12 @@ pub enum AtDoor {
     Deny,
 }
 
-/// Everyone who may enter, as one immutable view; a change makes a new view.
+/// Everyone who may enter, as one immutable view; a change makes a new view that shares what did not
+/// change with the old one.
 #[derive(Clone, Debug, Default)]
 pub struct AccessView {
     /// By keyed hash of the card number.
-    pub cards: HashMap<CardKey, CardGrant>,
+    pub cards: HashTrieMapSync<CardKey, CardGrant>,
     /// What surplus holders meet.
     pub at_door: AtDoor,
 }
@@ -237,7 +237,7 @@ mod tests {
         change(&mut grant);
         (
             AccessView {
-                cards: HashMap::from([(key, grant)]),
+                cards: HashTrieMapSync::new_sync().insert(key, grant),
                 at_door: AtDoor::Alert,
             },
             key,

@@ -80,15 +80,21 @@ impl CardHasher {
 
     /// The key under which `card` is stored and looked up.
     pub fn key_of(&self, card: &CardNumber) -> CardKey {
+        CardKey(self.hash16(b"card\0", card.reveal().as_bytes()))
+    }
+
+    /// The first 128 bits of the keyed hash of `bytes`; `kind` ends with a zero byte, so that kinds
+    /// cannot run into each other.
+    pub(super) fn hash16(&self, kind: &[u8], bytes: &[u8]) -> [u8; 16] {
         let mut mac = self.0.clone();
-        mac.update(b"card\0");
-        mac.update(card.reveal().as_bytes());
+        mac.update(kind);
+        mac.update(bytes);
         let digest = mac.finalize().into_bytes();
         let mut key = [0; 16];
         for (to, from) in key.iter_mut().zip(digest.iter()) {
             *to = *from;
         }
-        CardKey(key)
+        key
     }
 }
 
@@ -112,6 +118,19 @@ impl CardKey {
     /// Its 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// 32 lower-case hexadecimal digits: the card's id in the API. Without the site's secret it says
+    /// nothing about the number.
+    pub fn card_id(&self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// Reads what [`CardKey::card_id`] writes.
+    pub fn from_card_id(text: &str) -> Option<CardKey> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(CardKey(bytes))
     }
 }
 

@@ -4,14 +4,19 @@
 
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod card;
+pub mod case;
 pub mod clip;
 pub mod dwelling;
 pub mod entry;
 pub mod footage;
 pub mod id;
+pub mod ledger;
 pub mod limit;
+pub mod person;
 pub mod place;
+pub mod reckoning;
 pub mod role;
 pub mod secret;
 pub mod swipe;

@@ -38,6 +38,15 @@ pub(super) struct Assembled {
     pub alerts: Vec<Alert>,
 }
 
+impl Assembled {
+    /// Raises one more alert on the entry.
+    pub(super) fn raise(&mut self, kind: AlertKind) {
+        let alert = alert_of(&self.entry, kind);
+        self.entry.alerts.push(alert.id);
+        self.alerts.push(alert);
+    }
+}
+
 /// Makes the entry of `swipe` and the alerts it raises.
 pub(super) fn assemble(swipe: &Swipe, facts: &Facts<'_>) -> Assembled {
     let at = happened_at(swipe, facts.placement);
@@ -141,6 +150,7 @@ fn alert_of(entry: &Entry, kind: AlertKind) -> Alert {
             _ => String::new(),
         },
         ended_at: None,
+        dwelling: None,
     }
 }
 

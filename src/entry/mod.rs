@@ -11,8 +11,10 @@ mod conditions;
 mod pipeline;
 mod placement;
 mod retention;
+mod shared;
 
 pub use clips::ClipDesk;
 pub use conditions::{Conditions, Subject};
 pub use pipeline::{EntryMetrics, EntryOptions, Pipeline};
 pub use retention::remove_old;
+pub use shared::{LastSeen, SharedRule};

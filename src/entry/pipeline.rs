@@ -19,8 +19,10 @@ use super::assemble::{Assembled, Facts, assemble, live_delay};
 use super::clips::{ClipDesk, ClipOrder};
 use super::commit::{Committed, commit};
 use super::conditions::Conditions;
-use super::placement::{Placement, SkewEstimate, SwipeTimes, place};
+use super::placement::{Placement, SkewEstimate, SwipeTimes};
+use super::shared::{LastSeen, SharedRule};
 use crate::domain::access::{Decision, Outcome};
+use crate::domain::alert::AlertKind;
 use crate::domain::clip::ClipLength;
 use crate::domain::id::{CameraId, DoorId, EntryId};
 use crate::domain::place::{Door, Place};
@@ -48,6 +50,11 @@ pub struct EntryOptions {
     pub length: ClipLength,
     /// Largest difference between a controller's clock and ours that is taken for none.
     pub clocks_agree_within: Duration,
+    /// Longest time that a swipe is believed to have waited on its way: that of footage, since of what is
+    /// older there is nothing to show.
+    pub late_max: Duration,
+    /// What raises `card-shared`.
+    pub card_shared: SharedRule,
 }
 
 /// The pipeline's hands on the other parts.
@@ -58,7 +65,7 @@ pub struct Pipeline {
     /// Where entries are kept.
     pub store: Store,
     /// Who may enter.
-    pub roster: Arc<Roster>,
+    pub roster: Roster,
     /// Where decisions go.
     pub doors: Doors,
     /// Who has clips made.
@@ -67,6 +74,8 @@ pub struct Pipeline {
     pub outbox: Outbox,
     /// Who raises alerts on the state of devices.
     pub conditions: Conditions,
+    /// Where cards were in the last moments.
+    pub last_seen: LastSeen,
     /// What it counts.
     pub metrics: EntryMetrics,
 }
@@ -149,22 +158,18 @@ impl Pipeline {
             return Placed::Other(event);
         };
         let skew = skews.entry(swipe.door.clone()).or_default();
-        let said = swipe.controller_at;
-        let times = SwipeTimes {
+        let options = self.options.load();
+        let placement = skew.place(&SwipeTimes {
+            key: &swipe.key,
+            arrived: swipe.arrived,
             received: swipe.received_at,
-            said,
-            delay_ns: said.and_then(|said| skew.delay_ns(swipe.arrived, said)),
-            agree_within: self.options.load().clocks_agree_within,
+            said: swipe.controller_at,
+            agree_within: options.clocks_agree_within,
+            late_max: options.late_max,
             may_have_waited: swipe.may_have_waited,
-        };
-        let placement = place(&times);
-        if let (Some(said), false) = (said, times.may_have_waited) {
-            if matches!(placement, Placement::Disagrees { .. }) && times.delay_ns.is_some() {
-                // The controller's clock was set; what we knew of it is void.
-                skew.reset();
-            }
-            skew.observe(swipe.arrived, said);
-        }
+            link_is_known: self.doors.knows_link_of(&swipe.door),
+        });
+        self.doors.set_skew(&swipe.door, skew.skew_ns());
         Placed::Swipe {
             swipe,
             ack,
@@ -204,7 +209,7 @@ impl Pipeline {
             return Ok(());
         };
         let view = self.roster.view();
-        let assembled = assemble(
+        let mut assembled = assemble(
             &swipe,
             &Facts {
                 door,
@@ -214,6 +219,9 @@ impl Pipeline {
                 placement,
             },
         );
+        if self.is_shared(&swipe, &assembled, &options.card_shared) {
+            assembled.raise(AlertKind::CardShared);
+        }
         let (id, decision) = (assembled.entry.id, assembled.entry.decision);
         let order = self.clip_order(&swipe, &assembled, placement);
         let alerts = !assembled.alerts.is_empty();
@@ -246,6 +254,16 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Was the card of a known holder far away just before?
+    fn is_shared(&self, swipe: &Swipe, assembled: &Assembled, rule: &SharedRule) -> bool {
+        let entry = &assembled.entry;
+        let (Some(card), Some(_)) = (&entry.card, &entry.holder) else {
+            return false;
+        };
+        let when = (entry.at, swipe.arrived);
+        self.last_seen.note(card.key, &entry.place, when, rule)
     }
 
     fn answer(&self, swipe: &Swipe, decision: &Decision) {

@@ -21,11 +21,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClipRequest;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
+use super::kept::{
+    FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, Write, flaws_of,
+};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use super::window::{MissedGop, Settled, Window, Write};
+use super::window::{Settled, Window};
 use crate::camera::{Frame, Gop, GopEnd, GopSeq, SILENCE_MAX};
-use crate::domain::clip::FootageName;
+use crate::domain::clip::{FootageName, GapReason};
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
 
@@ -47,6 +49,7 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
+
 /// The keeper of one camera.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -60,6 +63,8 @@ pub(super) struct Keeper {
     pub(super) missed: BTreeMap<GopSeq, MissedGop>,
     next_file: u64,
     blocked_until: Option<Instant>,
+    /// Why the disk refused what it last refused.
+    pub(super) refused_for: GapReason,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
@@ -82,6 +87,7 @@ impl Keeper {
             missed: BTreeMap::new(),
             next_file: 0,
             blocked_until: None,
+            refused_for: GapReason::DiskFull,
             idle_since: None,
             last_seen: None,
             looked_at: None,
@@ -190,14 +196,22 @@ impl Keeper {
         kept.is_some_and(|kept| !std::mem::replace(&mut kept.is_ended, true))
     }
 
-    /// Takes in how a write went: the file's name, or that the disk refused.
-    pub(super) fn wrote(&mut self, round: &Round, write: &Write, result: Option<FootageName>) {
+    /// Takes in how a write went: the file's name, or why the disk refused.
+    pub(super) fn wrote(
+        &mut self,
+        round: &Round,
+        write: &Write,
+        result: Result<FootageName, GapReason>,
+    ) {
         if write.is_new {
             self.next_file = write.file.0 + 1;
         }
-        let Some(name) = result else {
-            self.write_failed(round, write);
-            return;
+        let name = match result {
+            Ok(name) => name,
+            Err(reason) => {
+                self.write_failed(round, write, reason);
+                return;
+            }
         };
         let kept = self.kept.entry(write.file);
         kept.or_insert_with(|| Kept::new(write, name))
@@ -224,22 +238,36 @@ impl Keeper {
         files.map(|kept| kept.id).collect()
     }
 
-    /// Takes in whether the disk confirmed all that was written to `file`.
-    pub(super) fn synced(&mut self, round: &Round, file: FileId, confirmed: bool) {
+    /// Takes in whether the disk confirmed all that was written to `file`, or why not.
+    pub(super) fn synced(&mut self, round: &Round, file: FileId, result: Result<(), GapReason>) {
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
         kept.unsynced_since = None;
-        if confirmed {
+        if let Err(reason) = result {
+            self.refused_for = reason;
+            self.sync_failed(round.now, file);
+        } else {
             let stored = self.stored.get(&kept.last_seq);
             kept.synced = Some(Synced {
                 end: kept.end,
                 last_seq: kept.last_seq,
                 n_of_last: stored.map_or(0, |(_, n)| *n),
             });
-        } else {
-            self.sync_failed(round.now, file);
         }
+    }
+
+    /// Takes in that `file` could not be finished, and whether all that was written to it is on the disk all
+    /// the same. [`Keeper::closes`] gives it again after a while; returns whether it will.
+    pub(super) fn close_failed(
+        &mut self,
+        round: &Round,
+        file: FileId,
+        confirmed: Result<(), GapReason>,
+    ) -> bool {
+        self.synced(round, file, confirmed);
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| kept.close_again(round.now))
     }
 
     /// The clips whose outcome is known in this round. Called after the syncs: what is not on the disk
@@ -268,15 +296,14 @@ impl Keeper {
         settled
     }
 
-    /// The files that are finished in this round. Finishing one makes it durable, or fails to: the
-    /// answer goes to [`Keeper::synced`].
+    /// The files that are finished in this round.
     pub(super) fn closes(&mut self, round: &Round) -> Vec<FileId> {
-        let finished: Vec<FileId> = self
-            .kept
-            .values()
-            .filter(|kept| kept.life != Life::Closed && self.is_finished(round, kept))
-            .map(|kept| kept.id)
-            .collect();
+        let is_due = |kept: &&Kept| {
+            let is_time = kept.close_after <= Some(round.now) && self.is_finished(round, kept);
+            kept.life != Life::Closed && (self.is_closing || is_time)
+        };
+        let due = self.kept.values().filter(is_due);
+        let finished: Vec<FileId> = due.map(|kept| kept.id).collect();
         for id in &finished {
             if let Some(kept) = self.kept.get_mut(id) {
                 kept.life = Life::Closed;
@@ -308,7 +335,7 @@ impl Keeper {
     }
 
     fn is_finished(&self, round: &Round, kept: &Kept) -> bool {
-        if self.is_closing || kept.life == Life::Broken {
+        if kept.life == Life::Broken {
             return true;
         }
         let oldest = round.gops.first().map_or(GopSeq(0), |gop| gop.seq);
@@ -447,6 +474,7 @@ impl Keeper {
                 let missed = MissedGop {
                     from,
                     until,
+                    reason: self.refused_for,
                     is_lost,
                 };
                 self.missed.insert(gop.seq, missed);
@@ -455,28 +483,34 @@ impl Keeper {
     }
 
     /// The disk took none of `write`: its file is finished, its frames are tried again in another.
-    fn write_failed(&mut self, round: &Round, write: &Write) {
+    fn write_failed(&mut self, round: &Round, write: &Write, reason: GapReason) {
         let last = write.frames.last().map(|placed| placed.frame.media);
         let until = last.and_then(|last| round.instant_of(&write.run, last));
         let missed = MissedGop {
             from: write.taken_at,
             until: until.unwrap_or(write.taken_at),
+            reason,
             is_lost: false,
         };
+        self.refused_for = reason;
         self.missed.insert(write.seq, missed);
-        self.blocked_until = Some(round.now + DISK_RETRY);
-        if let Some(kept) = self.kept.get_mut(&write.file) {
+        self.refused(round.now, write.file);
+    }
+
+    /// Nothing more goes to `file`, and for a while to none.
+    fn refused(&mut self, now: Instant, file: FileId) {
+        self.blocked_until = Some(now + DISK_RETRY);
+        if let Some(kept) = self.kept.get_mut(&file) {
             kept.life = Life::Broken;
         }
     }
 
     /// The disk did not confirm what was written to `file`: only what it confirmed before counts.
     fn sync_failed(&mut self, now: Instant, file: FileId) {
-        self.blocked_until = Some(now + DISK_RETRY);
+        self.refused(now, file);
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
-        kept.life = Life::Broken;
         let Some(synced) = kept.synced else {
             self.kept.remove(&file);
             self.stored.retain(|_, (id, _)| *id != file);

@@ -64,6 +64,8 @@ pub(super) struct Bench {
     pub(super) settled: Vec<(Settled, Instant)>,
     /// Writes fail between these.
     pub(super) full: Option<(Instant, Instant)>,
+    /// For this reason.
+    pub(super) full_for: GapReason,
     pub(super) n_writes: usize,
 }
 
@@ -79,6 +81,7 @@ impl Bench {
             names: BTreeMap::new(),
             settled: Vec::new(),
             full: None,
+            full_for: GapReason::DiskFull,
             n_writes: 0,
         }
     }
@@ -132,13 +135,16 @@ impl Bench {
         while let Some(write) = self.keeper.next_write(&round) {
             self.n_writes += 1;
             let is_full = self.full.is_some_and(|(from, to)| from <= now && now < to);
-            let name = (!is_full).then(|| self.append(&write));
+            let name = match is_full {
+                true => Err(self.full_for),
+                false => Ok(self.append(&write)),
+            };
             self.keeper.wrote(&round, &write, name);
         }
         for file in self.keeper.syncs(&round) {
             // The disk has let go of a file that is closed.
             assert!(!self.disk[&self.names[&file]].is_closed);
-            self.keeper.synced(&round, file, true);
+            self.keeper.synced(&round, file, Ok(()));
         }
         for settled in self.keeper.settle(&round) {
             self.settled.push((settled, now));
@@ -147,7 +153,6 @@ impl Bench {
             let stored = self.disk.get_mut(&self.names[&file]).unwrap();
             assert!(!stored.is_closed);
             stored.is_closed = true;
-            self.keeper.synced(&round, file, true);
         }
     }
 
@@ -229,6 +234,7 @@ pub(super) fn request_at(start: Instant, n: usize, from: Instant, length: Durati
 }
 
 /// Builds the frames of a camera one after the other.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) start: Instant,
     pub(super) run: Arc<Run>,

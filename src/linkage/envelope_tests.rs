@@ -95,6 +95,7 @@ fn alert(kind: AlertKind, entry: Option<&Entry>) -> Alert {
         count: 1,
         detail: "card of b03-u2-301".to_owned(),
         ended_at: None,
+        dwelling: None,
     }
 }
 

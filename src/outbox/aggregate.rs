@@ -48,7 +48,7 @@ pub(super) enum Verdict {
 }
 
 /// The row under which the flood of `alert`'s door (or camera) and kind is remembered; `None` for
-/// alerts that are always raised: of severity 1, or of no device.
+/// alerts that are always raised: of severity 1, or of no device and no dwelling.
 pub(super) fn flood_key(alert: &Alert) -> Option<(String, String)> {
     if alert.kind.severity() <= SEVERITY_ALWAYS_RAISED {
         return None;
@@ -57,12 +57,13 @@ pub(super) fn flood_key(alert: &Alert) -> Option<(String, String)> {
     (!subject.is_empty()).then(|| (subject, alert.kind.as_str().to_owned()))
 }
 
-/// The device an alert is about: `door/<id>`, else `camera/<id>`, else empty.
+/// What an alert is about: `door/<id>`, else `camera/<id>`, else `dwelling/<id>`, else empty.
 pub(super) fn subject(alert: &Alert) -> String {
-    match (&alert.door, &alert.camera) {
-        (Some(door), _) => format!("door/{door}"),
-        (None, Some(camera)) => format!("camera/{camera}"),
-        (None, None) => String::new(),
+    match (&alert.door, &alert.camera, &alert.dwelling) {
+        (Some(door), _, _) => format!("door/{door}"),
+        (None, Some(camera), _) => format!("camera/{camera}"),
+        (None, None, Some(dwelling)) => format!("dwelling/{dwelling}"),
+        (None, None, None) => String::new(),
     }
 }
 
@@ -176,6 +177,7 @@ mod tests {
             count: 1,
             detail: String::new(),
             ended_at: None,
+            dwelling: None,
         };
         let key = ("door/gate".to_owned(), "unknown-card".to_owned());
         assert_eq!(flood_key(&alert), Some(key));

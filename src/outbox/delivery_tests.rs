@@ -33,6 +33,7 @@ fn delivery(hold_s: u64) -> Delivery {
         count: 1,
         detail: String::new(),
         ended_at: None,
+        dwelling: None,
     };
     let linkage = LinkageId::new("duty-room").unwrap();
     Delivery::of(&alert, &linkage, 1, Duration::from_secs(hold_s), at(0))

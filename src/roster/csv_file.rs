@@ -20,18 +20,15 @@ use super::RosterOptions;
 use super::problem::{Problems, RosterError};
 use crate::domain::access::CardState;
 use crate::domain::card::CardNumber;
-use crate::domain::dwelling::{Dwelling, NUMBER_CHARS_MAX, Relation, Tenure};
+use crate::domain::dwelling::{BEDS_MAX, Dwelling, NUMBER_CHARS_MAX, Relation, Tenure};
 use crate::domain::id::{CardholderId, DwellingId};
 use crate::domain::limit::FloorArea;
+use crate::domain::person::{NAME_CHARS_MAX, PersonName};
 use crate::domain::place::Place;
 use crate::time::{TimeZone, WallTime};
 
 /// Largest file read: a million rows fit.
 const FILE_BYTES_MAX: u64 = 128 << 20;
-/// Longest name, in characters.
-const NAME_CHARS_MAX: usize = 64;
-/// Most beds of a dormitory: what is more is a typing error.
-const BEDS_MAX: u32 = 1_000;
 /// The relation of a holder whose row says none.
 const RELATION_UNSTATED: &str = "unstated";
 
@@ -45,6 +42,8 @@ pub(super) struct Rows {
 #[derive(Debug)]
 pub(super) struct DwellingRows {
     pub(super) dwelling: Dwelling,
+    /// The line that told of it first.
+    pub(super) line: u64,
     /// In the file's order.
     pub(super) holders: Vec<HolderRows>,
 }
@@ -52,13 +51,17 @@ pub(super) struct DwellingRows {
 #[derive(Debug)]
 pub(super) struct HolderRows {
     pub(super) id: CardholderId,
-    name: String,
+    /// The line that told of it first.
+    pub(super) line: u64,
+    pub(super) name: PersonName,
     pub(super) relation: Relation,
     pub(super) cards: Vec<CardRow>,
 }
 
 #[derive(Debug)]
 pub(super) struct CardRow {
+    /// Its line.
+    pub(super) line: u64,
     pub(super) number: CardNumber,
     pub(super) state: CardState,
     pub(super) valid_from: Option<WallTime>,
@@ -293,7 +296,10 @@ impl<'b> Builder<'b> {
                 area: area.unwrap_or(FloorArea::from_hundredths_m2(0).expect("zero is an area")),
                 tenure,
                 beds,
+                from: None,
+                to: None,
             },
+            line: row.line,
             holders: Vec::new(),
         });
         Some(idx)
@@ -336,6 +342,7 @@ impl<'b> Builder<'b> {
             }
         };
         let name = self.short_text(row, "name", NAME_CHARS_MAX);
+        let name = PersonName::new(&name).expect("a checked text is a name");
         let relation = self.relation(row);
         if let Some(place) = self.holder_idx.get(&id).copied() {
             if place.0 != dwelling_idx {
@@ -350,6 +357,7 @@ impl<'b> Builder<'b> {
         let place = (dwelling_idx, dwelling.holders.len());
         dwelling.holders.push(HolderRows {
             id: id.clone(),
+            line: row.line,
             name,
             relation: relation.unwrap_or_else(unstated),
             cards: Vec::new(),
@@ -362,7 +370,7 @@ impl<'b> Builder<'b> {
         &mut self,
         row: &Row<'_>,
         place: (usize, usize),
-        name: &str,
+        name: &PersonName,
         relation: Option<&Relation>,
     ) {
         let dwelling = self.rows.dwellings.get(place.0);
@@ -410,6 +418,7 @@ impl<'b> Builder<'b> {
         }
         self.card_lines.insert(number.clone(), row.line);
         Some(CardRow {
+            line: row.line,
             number,
             state,
             valid_from,
@@ -424,7 +433,7 @@ impl<'b> Builder<'b> {
             Ok(Place::Stairwell(id)) => self
                 .options
                 .stairwells
-                .contains(&id)
+                .contains_key(&id)
                 .then_some(Place::Stairwell(id)),
             Err(_) => None,
         };

@@ -1,263 +1,297 @@
-//! Who may enter: dwellings, cardholders and cards, as one immutable view for the decision and as
-//! card lists for the doors.
+//! Who may enter: the ledger of dwellings, cardholders and cards, the view that decisions are made from,
+//! and the doors' card lists.
 //!
-//! For now they come from a CSV file that someone keeps; a change is taken in by [`Roster::reload`].
-//! Not here: issuing and revoking.
+//! The ledger in the store is the one authority. Everything else follows it: the view in memory as each
+//! commit becomes durable, the doors' lists within a second. A roster file is taken over once, into an
+//! empty ledger. Not here: sending lists to doors (`gateway`), spreadsheets (`sheet`).
 
 mod csv_file;
+mod ledger;
 mod problem;
+pub mod sheet;
 mod site_key;
+mod take_over;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use tracing::{info, warn};
-
+pub use ledger::{
+    Applied, Batch, BeyondLimit, Book, CardFacts, Change, DwellingThen, HeldCard, HistoryItem,
+    HolderFacts, Household, KnownCard, KnownHolder, LedgerBase, LedgerError, LedgerKeyError,
+    LedgerKeys, Mode, OpenError, Outcome, PlaceList, Refusal, Resident, STEPS_MAX, Snapshot, Step,
+    Validity, VaultError, WHY_CHARS_MAX, old_file, seal_anew,
+};
 pub use problem::{RosterError, RowProblem};
 pub use site_key::{SiteKeyError, open_site_key};
+pub use take_over::{FileReport, check_file};
 
-use crate::domain::access::{AccessView, AtDoor, CardGrant, CardState};
-use crate::domain::card::{CardHasher, CardNumber};
-use crate::domain::dwelling::{Day, Dwelling, LimitPolicy, Occupant, PersonKey, Reckoning, reckon};
-use crate::domain::id::StairwellId;
-use crate::domain::place::Place;
-use crate::time::{Clock, TimeZone, WallTime};
+use crate::domain::access::{AccessView, AtDoor};
+use crate::domain::card::{CardHasher, CardKey};
+use crate::domain::dwelling::Day;
+use crate::domain::id::{CardholderId, DwellingId, StairwellId};
+use crate::domain::ledger::{CardRecord, CardholderRecord};
+use crate::domain::person::{PersonMark, PersonName};
+use crate::domain::place::{Place, Stairwell};
+use crate::domain::reckoning::{LimitPolicy, Moment};
+use crate::time::{TimeZone, WallTime};
+use ledger::{Ledger, Rules};
 
-/// Where the roster comes from and by which rules it is read.
+/// By which rules the roster works.
 #[derive(Clone, Debug)]
 pub struct RosterOptions {
-    /// The CSV file; `None`: nobody is known.
+    /// A CSV file that is taken over into an empty ledger; `None`: the ledger begins empty.
     pub file: Option<PathBuf>,
     /// The stairwells there are; a dwelling elsewhere is refused.
-    pub stairwells: BTreeSet<StairwellId>,
-    /// In which the file's dates are meant.
+    pub stairwells: BTreeMap<StairwellId, Stairwell>,
+    /// In which dates are meant.
     pub time_zone: TimeZone,
-    /// How many cardholders a dwelling may have.
+    /// How many cardholders a dwelling may have; its version is the store's to say.
     pub limit: LimitPolicy,
     /// What those beyond the limit meet at the door.
     pub at_door: AtDoor,
     /// The site's key for card numbers.
     pub hasher: CardHasher,
+    /// The file of the ledger's key.
+    pub key_file: PathBuf,
 }
 
-/// A dwelling and how many may, and do, hold cards for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReckonedDwelling {
-    /// The dwelling.
-    pub dwelling: Dwelling,
-    /// Its limit, who counts and who does not. Only those appear who have a card that is active now
-    /// or later; the file's order says who came first.
-    pub reckoning: Reckoning,
-}
-
-/// A card with the place it opens and its dates, for the doors' lists.
-#[derive(Clone, Debug)]
-struct ListedCard {
-    number: CardNumber,
-    place: Place,
-    valid_from: Option<WallTime>,
-    valid_until: Option<WallTime>,
-}
-
-impl ListedCard {
-    fn is_valid(&self, at: WallTime) -> bool {
-        self.valid_from.is_none_or(|from| at >= from)
-            && self.valid_until.is_none_or(|until| at < until)
+impl RosterOptions {
+    fn rules(&self) -> Rules {
+        Rules {
+            stairwells: self.stairwells.clone(),
+            limit: self.limit.clone(),
+            at_door: self.at_door,
+        }
     }
 }
 
-/// The roster as it is now. Cheap to read from any task.
-#[derive(Debug)]
-pub struct Roster {
-    hasher: CardHasher,
-    options: ArcSwap<RosterOptions>,
-    clock: Clock,
-    snapshot: ArcSwap<Snapshot>,
+/// Why the roster cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterOpenError {
+    /// The roster file cannot be taken over.
+    #[error("read the roster file")]
+    File(#[source] RosterError),
+    /// The ledger cannot be opened.
+    #[error("open the ledger")]
+    Open(#[source] OpenError),
 }
 
-#[derive(Debug, Default)]
-struct Snapshot {
-    view: Arc<AccessView>,
-    dwellings: Arc<[ReckonedDwelling]>,
-    /// Cards that doors may let in, sorted by number.
-    cards: Vec<ListedCard>,
+impl<E: Into<OpenError>> From<E> for RosterOpenError {
+    fn from(err: E) -> RosterOpenError {
+        RosterOpenError::Open(err.into())
+    }
 }
+
+/// The roster. Cheap to clone, and cheap to read from any task.
+#[derive(Clone, Debug)]
+pub struct Roster(Arc<Ledger>);
 
 impl Roster {
-    /// Reads the roster.
+    /// Opens the ledger, reads it, and takes the roster file over when the ledger is empty.
     ///
     /// # Errors
-    /// [`RosterError`] with every row that cannot be used.
-    pub fn load(options: RosterOptions, clock: Clock) -> Result<Roster, RosterError> {
-        let snapshot = read(&options, &clock)?;
-        Ok(Roster {
-            hasher: options.hasher.clone(),
-            options: ArcSwap::from_pointee(options),
-            clock,
-            snapshot: ArcSwap::from_pointee(snapshot),
-        })
+    /// [`RosterOpenError::File`] with every row that cannot be used; nothing of it is kept then.
+    pub async fn open(base: LedgerBase, options: RosterOptions) -> Result<Roster, RosterOpenError> {
+        let is_in_use = ledger::is_in_use(&base.store)?;
+        let keys = LedgerKeys::open(&options.key_file, is_in_use).map_err(OpenError::Key)?;
+        if !ledger::fits(&base.store, &keys)? {
+            let file = options.key_file.clone();
+            return Err(OpenError::Key(LedgerKeyError::Wrong { file }).into());
+        }
+        Roster::open_with(base, options, &keys).await
     }
 
-    /// Reads the file again; the roster stays as it was when the file cannot be used. Reckons the
-    /// limit anew, so call it also at [`Roster::next_change`].
+    /// The same with keys at hand instead of `options.key_file`.
     ///
     /// # Errors
-    /// [`RosterError`] with every row that cannot be used.
-    pub fn reload(&self) -> Result<(), RosterError> {
-        let snapshot = read(&self.options.load(), &self.clock)?;
-        self.snapshot.store(Arc::new(snapshot));
-        Ok(())
+    /// As [`Roster::open`].
+    pub async fn open_with(
+        base: LedgerBase,
+        options: RosterOptions,
+        keys: &LedgerKeys,
+    ) -> Result<Roster, RosterOpenError> {
+        let names = (options.time_zone.clone(), options.hasher.clone());
+        let opened = Ledger::open(base, options.rules(), names, keys).await?;
+        let roster = Roster(opened);
+        if roster.book().seq() == 0 && options.file.is_some() {
+            take_over::take_over(&roster, &options).await?;
+        }
+        Ok(roster)
     }
 
-    /// Other stairwells, rules or another file, from the next [`Roster::reload`] on. The site's key
-    /// stays the one it was loaded with.
-    pub fn set_options(&self, options: RosterOptions) {
-        self.options.store(Arc::new(options));
+    /// Other stairwells or rules. Another limit is the next version of the rule, from now on.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be kept.
+    pub async fn set_options(&self, options: &RosterOptions) -> Result<(), LedgerError> {
+        self.0.set_rules(options.rules()).await
+    }
+
+    /// Applies changes: checked and written in one transaction, with their history and the alerts they
+    /// raise; durable, and in force at every door that asks us, when this returns. A batch of
+    /// [`Mode::SkipRefused`] of over 1,000 steps is cut into several transactions.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be done at all; refusals are in the result.
+    ///
+    /// # Cancel safety
+    /// When dropped, changes may or may not be made; the view follows them either way.
+    pub async fn apply(&self, batch: Batch) -> Result<Applied, LedgerError> {
+        self.0.apply(batch).await
+    }
+
+    /// What [`Roster::apply`] would meet, without writing anything. Blocks.
+    ///
+    /// # Errors
+    /// As [`Roster::apply`].
+    pub fn rehearse(&self, batch: &Batch) -> Result<Applied, LedgerError> {
+        self.0.rehearse(batch)
+    }
+
+    /// Everything, opened, to plan on or to export. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, LedgerError> {
+        self.0.snapshot()
     }
 
     /// Everyone who may enter, for decisions.
     pub fn view(&self) -> Arc<AccessView> {
-        Arc::clone(&self.snapshot.load().view)
+        Arc::clone(self.book().view())
+    }
+
+    /// The ledger in memory, without names.
+    pub fn book(&self) -> Arc<Book> {
+        self.0.book()
+    }
+
+    /// Now, with the compound's day.
+    pub fn moment(&self) -> Moment {
+        Moment::of(self.0.base().clock.now(), &self.0.tools().zone)
+    }
+
+    /// In which dates are meant.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.0.tools().zone
+    }
+
+    /// The stairwells there are.
+    pub fn stairwells(&self) -> Vec<Stairwell> {
+        self.0.rules().stairwells.values().cloned().collect()
+    }
+
+    /// One of the stairwells.
+    pub fn stairwell(&self, id: &StairwellId) -> Option<Stairwell> {
+        self.0.rules().stairwells.get(id).cloned()
     }
 
     /// The site's key for card numbers.
     pub fn card_hasher(&self) -> &CardHasher {
-        &self.hasher
+        &self.0.tools().hasher
     }
 
-    /// The cards that a door at `place` may let in now, sorted, each once: those of its own
-    /// stairwell, or all of them at the compound's gates.
-    pub fn cards_of(&self, place: &Place) -> Vec<CardNumber> {
-        let now = self.clock.now();
-        let snapshot = self.snapshot.load();
-        let listed = snapshot.cards.iter().filter(|card| {
-            (*place == Place::Compound || card.place == *place) && card.is_valid(now)
-        });
-        listed.map(|card| card.number.clone()).collect()
+    /// How a dwelling stands, or stood at the end of `on`. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn dwelling(
+        &self,
+        id: &DwellingId,
+        on: Option<Day>,
+    ) -> Result<Option<DwellingThen>, LedgerError> {
+        self.0.dwelling(id, on)
     }
 
-    /// The next moment at which a card begins or ceases to be valid, so that
-    /// [`Roster::cards_of`] changes; `None`: none is planned.
-    pub fn next_change(&self) -> Option<WallTime> {
-        let now = self.clock.now();
-        let snapshot = self.snapshot.load();
-        let moments = snapshot
-            .cards
-            .iter()
-            .flat_map(|card| [card.valid_from, card.valid_until]);
-        moments.flatten().filter(|moment| *moment > now).min()
+    /// The changes of a dwelling, newest first, from before the number `before` on: those of at most
+    /// `max` acts. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn history(
+        &self,
+        id: &DwellingId,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<Vec<HistoryItem>, LedgerError> {
+        self.0.history(id, before, max)
     }
 
-    /// All dwellings, in the file's order.
-    pub fn dwellings(&self) -> Arc<[ReckonedDwelling]> {
-        Arc::clone(&self.snapshot.load().dwellings)
+    /// A cardholder, also a removed one. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn holder(&self, id: &CardholderId) -> Result<Option<CardholderRecord>, LedgerError> {
+        self.0.holder(id)
+    }
+
+    /// A card with its dwelling. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn card(&self, key: &CardKey) -> Result<Option<(DwellingId, CardRecord)>, LedgerError> {
+        self.0.card(key)
+    }
+
+    /// The name and the mark of a cardholder: for who may see them.
+    ///
+    /// # Errors
+    /// [`LedgerError::Vault`] when they cannot be opened.
+    pub fn person_of(
+        &self,
+        record: &CardholderRecord,
+    ) -> Result<(PersonName, Option<PersonMark>), LedgerError> {
+        Ok(self.0.tools().vault.person_of(record)?)
+    }
+
+    /// The last digits of a card's number: `…` and four digits at most.
+    ///
+    /// # Errors
+    /// [`LedgerError::Vault`] when the number cannot be opened.
+    pub fn tail_of(&self, key: &CardKey, record: &CardRecord) -> Result<String, LedgerError> {
+        Ok(self.0.tools().vault.number_of(key, record)?.tail())
+    }
+
+    /// The cards that doors at each of `places` let in by themselves now.
+    pub fn lists(&self, places: &BTreeSet<Place>) -> BTreeMap<Place, PlaceList> {
+        self.book().lists(places, self.0.base().clock.now())
+    }
+
+    /// Waits until doors may need another list.
+    ///
+    /// # Cancel safety
+    /// Safe: what was told stays told.
+    pub async fn lists_changed(&self) {
+        self.0.changed().await;
+    }
+
+    /// The places whose doors may need another list, since the last call.
+    pub fn take_changed_places(&self) -> BTreeSet<Place> {
+        self.0.take_changed()
+    }
+
+    /// Says that the doors at `places` need their lists, because they are new.
+    pub fn mark_places(&self, places: BTreeSet<Place>) {
+        self.0.mark(places);
+    }
+
+    /// Looks at what has begun or ended by itself: tenancies, validities. Lists and alerts follow; the
+    /// reckoning and decisions never wait for this. Returns the number of dwellings looked at.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be kept.
+    pub async fn look_at_due(&self) -> Result<usize, LedgerError> {
+        self.0.look_at_due().await
+    }
+
+    /// When something begins or ends next.
+    pub fn next_due(&self) -> Option<WallTime> {
+        self.book().next_due()
     }
 }
 
-fn read(options: &RosterOptions, clock: &Clock) -> Result<Snapshot, RosterError> {
-    let Some(file) = &options.file else {
-        let view = AccessView {
-            cards: HashMap::new(),
-            at_door: options.at_door,
-        };
-        return Ok(Snapshot {
-            view: Arc::new(view),
-            ..Snapshot::default()
-        });
-    };
-    let rows = csv_file::read(file, options)?;
-    let snapshot = assemble(rows, options, clock.now());
-    for found in snapshot.dwellings.iter().filter(|d| d.reckoning.is_over()) {
-        warn!(
-            dwelling = %found.dwelling.id,
-            limit = found.reckoning.limit.unwrap_or_default(),
-            n_holders = found.reckoning.n_holders(),
-            "dwelling has more cardholders than its limit"
-        );
-    }
-    info!(
-        n_dwellings = snapshot.dwellings.len(),
-        n_cards = snapshot.view.cards.len(),
-        "roster read"
-    );
-    Ok(snapshot)
-}
-
-/// Reckons every dwelling's limit and makes the view and the doors' lists.
-fn assemble(rows: csv_file::Rows, options: &RosterOptions, now: WallTime) -> Snapshot {
-    let today = Day::from_civil(options.time_zone.date_of(now));
-    let mut dwellings = Vec::new();
-    let mut cards = HashMap::new();
-    let mut listed = Vec::new();
-    for row in rows.dwellings {
-        let occupants = occupants(&row.holders, now);
-        let reckoning = reckon(&options.limit, &row.dwelling, &occupants, today);
-        let place = &row.dwelling.place;
-        for holder in row.holders {
-            let surplus = reckoning.surplus().contains(&holder.id);
-            for card in holder.cards {
-                let grant = CardGrant {
-                    dwelling: row.dwelling.id.clone(),
-                    holder: holder.id.clone(),
-                    place: place.clone(),
-                    state: card.state,
-                    valid_from: card.valid_from,
-                    valid_until: card.valid_until,
-                    surplus,
-                };
-                cards.insert(options.hasher.key_of(&card.number), grant);
-                let is_refused = surplus && options.at_door == AtDoor::Deny;
-                if card.state == CardState::Active && !is_refused {
-                    listed.push(ListedCard {
-                        number: card.number,
-                        place: place.clone(),
-                        valid_from: card.valid_from,
-                        valid_until: card.valid_until,
-                    });
-                }
-            }
-        }
-        dwellings.push(ReckonedDwelling {
-            dwelling: row.dwelling,
-            reckoning,
-        });
-    }
-    listed.sort_by(|a, b| a.number.cmp(&b.number));
-    Snapshot {
-        view: Arc::new(AccessView {
-            cards,
-            at_door: options.at_door,
-        }),
-        dwellings: Arc::from(dwellings),
-        cards: listed,
-    }
-}
-
-/// Those who have a card that is active now or later, in the file's order.
-fn occupants(holders: &[csv_file::HolderRows], now: WallTime) -> Vec<Occupant> {
-    let mut occupants = Vec::new();
-    for (idx, holder) in holders.iter().enumerate() {
-        let holds = holder.cards.iter().any(|card| {
-            card.state == CardState::Active && card.valid_until.is_none_or(|until| now < until)
-        });
-        if holds {
-            // The file has one line of cards for each person of a dwelling, so a place in it is a
-            // person, and earlier means longer there.
-            let number = u128::try_from(idx).unwrap_or(u128::MAX);
-            occupants.push(Occupant {
-                id: holder.id.clone(),
-                person: PersonKey::from_bytes(number.to_be_bytes()),
-                relation: holder.relation.clone(),
-                from: None,
-                to: None,
-                added_at: WallTime::from_unix_ns(i64::try_from(idx).unwrap_or(i64::MAX)),
-            });
-        }
-    }
-    occupants
-}
-
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,66 +1,43 @@
-//! The rules of the roster file.
+//! The rules of the roster file, which is taken over into an empty ledger.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::fixture::{self, Open, Site, options, stairwell};
 use super::*;
 use crate::domain::access::{Outcome, Reason, Request};
-use crate::domain::dwelling::{AppliesTo, LimitBasis, Relation};
+use crate::domain::card::CardNumber;
+use crate::domain::reckoning::LimitBasis;
 use crate::domain::swipe::Method;
+use crate::time::Clock;
 
 const HEADER: &str = "dwelling,place,number,area_m2,tenure,beds,holder,name,relation,card,state,valid_from,valid_until";
+const NOW: &str = "2026-11-22T08:00:00+08:00";
 
-fn options(file: Option<&Path>) -> RosterOptions {
-    RosterOptions {
-        file: file.map(Path::to_owned),
-        stairwells: ["b03-u2", "b04-u1"]
-            .map(|id| StairwellId::new(id).unwrap())
-            .into(),
-        time_zone: TimeZone::named("Asia/Shanghai").unwrap(),
-        limit: LimitPolicy {
-            version: 1,
-            per_person: "12".parse().unwrap(),
-            applies_to: AppliesTo::All,
-            exempt_relations: [Relation::new("minor-child").unwrap()].into(),
-        },
-        at_door: AtDoor::Alert,
-        hasher: CardHasher::new(&[7; 32]),
-    }
-}
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    clock: Clock,
-}
+struct Fixture(Site);
 
 impl Fixture {
     fn new(now: &str) -> Fixture {
-        Fixture {
-            folder: tempfile::tempdir().unwrap(),
-            clock: Clock::simulated(now.parse().unwrap()),
-        }
+        Fixture(Site::new(now))
     }
 
-    fn write(&self, rows: &str) -> PathBuf {
-        let file = self.folder.path().join("roster.csv");
-        std::fs::write(&file, format!("{HEADER}\n{rows}")).unwrap();
-        file
+    fn file(&self) -> PathBuf {
+        self.0.folder.path().join("roster.csv")
     }
 
-    fn load(&self, rows: &str) -> Result<Roster, RosterError> {
-        Roster::load(options(Some(&self.write(rows))), self.clock.clone())
+    /// Opens a roster that takes these rows over.
+    async fn open(&mut self, rows: &str) -> Result<Open, RosterOpenError> {
+        std::fs::write(self.file(), format!("{HEADER}\n{rows}")).unwrap();
+        self.0.options.file = Some(self.file());
+        self.0.try_open().await
     }
 
     fn refused(&self, text: &[u8]) -> String {
-        let file = self.folder.path().join("roster.csv");
+        let file = self.file();
         std::fs::write(&file, text).unwrap();
-        let err = Roster::load(options(Some(&file)), self.clock.clone()).unwrap_err();
-        let folder = format!("{}/", self.folder.path().display());
+        let err = check_file(&file, &self.0.options, &self.0.clock).unwrap_err();
+        let folder = format!("{}/", self.0.folder.path().display());
         err.to_string().replace(&folder, "")
     }
-}
-
-fn stairwell(id: &str) -> Place {
-    Place::Stairwell(StairwellId::new(id).unwrap())
 }
 
 fn decide(roster: &Roster, card: &str, place: &Place, at: &str) -> (Outcome, Reason) {
@@ -75,8 +52,17 @@ fn decide(roster: &Roster, card: &str, place: &Place, at: &str) -> (Outcome, Rea
     (decision.outcome, decision.reason)
 }
 
-fn numbers(cards: &[CardNumber]) -> Vec<&str> {
-    cards.iter().map(CardNumber::reveal).collect()
+/// The cards that doors at `place` let in by themselves.
+fn numbers(roster: &Roster, place: &Place) -> Vec<String> {
+    let lists = roster.lists(&[place.clone()].into());
+    let cards = lists[place].cards.iter();
+    cards.map(|card| card.reveal().to_owned()).collect()
+}
+
+fn reckoning(roster: &Roster, dwelling: &str) -> crate::domain::reckoning::Reckoning {
+    let book = roster.book();
+    let household = book.household(&fixture::dwelling_id(dwelling)).unwrap();
+    household.reckon(book.policy(), roster.moment())
 }
 
 const TWO_DWELLINGS: &str = "\
@@ -88,57 +74,59 @@ b04-u1-101,b04-u1,101,60,owner-occupied,,h3,丙,owner,0A1B2C3D04,active,,
 b04-u1-102,b04-u1,102,60,dormitory,4,,,,,,,
 ";
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn cards_open_their_own_stairwell_and_the_gates() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
-    let roster = fixture.load(TWO_DWELLINGS).unwrap();
-    let at = "2026-11-22T08:00:00+08:00";
+    let mut fixture = Fixture::new(NOW);
+    let open = fixture.open(TWO_DWELLINGS).await.unwrap();
+    let roster = &open.roster;
     let own = stairwell("b03-u2");
     let granted = (Outcome::Granted, Reason::Ok);
-    assert_eq!(decide(&roster, "0A1B2C3D01", &own, at), granted);
-    assert_eq!(decide(&roster, "0A1B2C3D01", &Place::Compound, at), granted);
-    assert_eq!(decide(&roster, "0A1B2C3D02", &own, at).1, Reason::LostCard);
+    assert_eq!(decide(roster, "0A1B2C3D01", &own, NOW), granted);
+    assert_eq!(decide(roster, "0A1B2C3D01", &Place::Compound, NOW), granted);
+    assert_eq!(decide(roster, "0A1B2C3D02", &own, NOW).1, Reason::LostCard);
     assert_eq!(
-        decide(&roster, "0A1B2C3D04", &own, at).1,
+        decide(roster, "0A1B2C3D04", &own, NOW).1,
         Reason::WrongPlace
     );
     assert_eq!(
-        decide(&roster, "0A1B2C3D99", &own, at).1,
+        decide(roster, "0A1B2C3D99", &own, NOW).1,
         Reason::UnknownCard
     );
+    assert_eq!(numbers(roster, &own), ["0A1B2C3D01", "0A1B2C3D03"]);
     assert_eq!(
-        numbers(&roster.cards_of(&own)),
-        ["0A1B2C3D01", "0A1B2C3D03"]
-    );
-    assert_eq!(
-        numbers(&roster.cards_of(&Place::Compound)),
+        numbers(roster, &Place::Compound),
         ["0A1B2C3D01", "0A1B2C3D03", "0A1B2C3D04"]
     );
-    let dwellings = roster.dwellings();
-    assert_eq!(dwellings.len(), 3);
-    assert_eq!(dwellings[0].reckoning.limit, Some(7));
-    assert_eq!(dwellings[0].reckoning.n_holders(), 2);
-    assert_eq!(dwellings[2].reckoning.basis, LimitBasis::Beds);
-    assert_eq!(dwellings[2].reckoning.limit, Some(4));
+    assert_eq!(roster.book().n_dwellings(), 3);
+    let first = reckoning(roster, "b03-u2-301");
+    assert_eq!((first.limit, first.n_holders()), (Some(7), 2));
+    let dormitory = reckoning(roster, "b04-u1-102");
+    assert_eq!(
+        (dormitory.basis, dormitory.limit),
+        (LimitBasis::Beds, Some(4))
+    );
+    open.verify();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_card_is_valid_through_the_end_of_its_last_day_here() {
-    let fixture = Fixture::new("2027-01-01T23:59:59+08:00");
-    let roster = fixture.load(TWO_DWELLINGS).unwrap();
+    let mut fixture = Fixture::new("2027-01-01T23:59:00+08:00");
+    let open = fixture.open(TWO_DWELLINGS).await.unwrap();
+    let roster = &open.roster;
     let own = stairwell("b03-u2");
-    let last = decide(&roster, "0A1B2C3D01", &own, "2027-01-01T23:59:59+08:00");
+    let last = decide(roster, "0A1B2C3D01", &own, "2027-01-01T23:59:59+08:00");
     assert_eq!(last.1, Reason::Ok);
-    let after = decide(&roster, "0A1B2C3D01", &own, "2027-01-02T00:00:00+08:00");
+    let after = decide(roster, "0A1B2C3D01", &own, "2027-01-02T00:00:00+08:00");
     assert_eq!(after.1, Reason::ExpiredCard);
-    let before = decide(&roster, "0A1B2C3D01", &own, "2025-12-31T23:59:59+08:00");
+    let before = decide(roster, "0A1B2C3D01", &own, "2025-12-31T23:59:59+08:00");
     assert_eq!(before.1, Reason::NotYetValid);
-    let change = roster.next_change().unwrap();
-    assert_eq!(change, "2027-01-02T00:00:00+08:00".parse().unwrap());
-    assert_eq!(roster.cards_of(&own).len(), 2);
-    fixture.clock.step(1_000_000_000);
-    assert_eq!(numbers(&roster.cards_of(&own)), ["0A1B2C3D03"]);
-    assert_eq!(roster.next_change(), None);
+    let due = roster.next_due().unwrap();
+    assert_eq!(due, "2027-01-02T00:00:00+08:00".parse().unwrap());
+    assert_eq!(numbers(roster, &own).len(), 2);
+    fixture.0.days_later(1);
+    assert_eq!(numbers(roster, &own), ["0A1B2C3D03"]);
+    assert_eq!(roster.look_at_due().await.unwrap(), 1);
+    assert_eq!(roster.next_due(), None);
 }
 
 /// 36 m²: room for three.
@@ -153,55 +141,72 @@ d1,,,,,,h6,,,0A07,,,
 d1,,,,,,h7,,tenant,0A08,,,
 ";
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn those_beyond_the_limit_are_surplus_and_only_living_cards_count() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
-    let roster = fixture.load(FULL).unwrap();
-    let reckoning = &roster.dwellings()[0].reckoning;
-    assert_eq!((reckoning.limit, reckoning.n_holders()), (Some(3), 4));
-    assert!(reckoning.is_over());
-    let at = "2026-11-22T08:00:00+08:00";
+    let mut fixture = Fixture::new(NOW);
+    let open = fixture.open(FULL).await.unwrap();
+    let found = reckoning(&open.roster, "d1");
+    assert_eq!((found.limit, found.n_holders()), (Some(3), 4));
+    assert!(found.is_over());
     let own = stairwell("b03-u2");
     for card in ["0A01", "0A02", "0A05", "0A06", "0A07"] {
-        assert_eq!(decide(&roster, card, &own, at).1, Reason::Ok, "{card}");
+        assert_eq!(
+            decide(&open.roster, card, &own, NOW).1,
+            Reason::Ok,
+            "{card}"
+        );
     }
-    assert_eq!(
-        decide(&roster, "0A08", &own, at),
-        (Outcome::Granted, Reason::OverLimit)
-    );
+    let flagged = (Outcome::Granted, Reason::OverLimit);
+    assert_eq!(decide(&open.roster, "0A08", &own, NOW), flagged);
+    open.close().await;
 
-    let mut options = options(Some(&fixture.write(FULL)));
-    options.at_door = AtDoor::Deny;
-    let strict = Roster::load(options, fixture.clock.clone()).unwrap();
-    assert_eq!(decide(&strict, "0A08", &own, at).0, Outcome::Denied);
-    let listed = strict.cards_of(&own);
-    assert_eq!(numbers(&listed), ["0A01", "0A02", "0A05", "0A06", "0A07"]);
+    fixture.0.options.at_door = AtDoor::Deny;
+    let strict = fixture.0.open().await;
+    assert_eq!(decide(&strict.roster, "0A08", &own, NOW).0, Outcome::Denied);
+    let listed = numbers(&strict.roster, &own);
+    assert_eq!(listed, ["0A01", "0A02", "0A05", "0A06", "0A07"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn without_a_file_every_card_is_unknown() {
-    let clock = Clock::simulated("2026-11-22T08:00:00Z".parse().unwrap());
-    let roster = Roster::load(options(None), clock).unwrap();
-    let reason = decide(&roster, "0A01", &Place::Compound, "2026-11-22T08:00:00Z").1;
+    let open = Site::new(NOW).open().await;
+    let reason = decide(&open.roster, "0A01", &Place::Compound, NOW).1;
     assert_eq!(reason, Reason::UnknownCard);
-    assert!(roster.cards_of(&Place::Compound).is_empty());
+    assert!(numbers(&open.roster, &Place::Compound).is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_bad_file_leaves_the_roster_as_it_was() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
-    let roster = fixture.load(TWO_DWELLINGS).unwrap();
-    fixture.write("d1,nowhere,1,50,,,,,,,,,\n");
-    assert!(roster.reload().is_err());
-    assert_eq!(roster.dwellings().len(), 3);
-    fixture.write("d1,b03-u2,1,50,,,h1,,,0A01,,,\n");
-    roster.reload().unwrap();
-    assert_eq!(numbers(&roster.cards_of(&Place::Compound)), ["0A01"]);
+#[tokio::test]
+async fn a_bad_file_is_refused_and_a_good_one_is_taken_over_once() {
+    let mut fixture = Fixture::new(NOW);
+    let Err(err) = fixture.open("d1,nowhere,1,50,,,,,,,,,\n").await else {
+        panic!("there is no such stairwell");
+    };
+    assert!(matches!(err, RosterOpenError::File(_)), "{err}");
+    let open = fixture
+        .open("d1,b03-u2,1,50,,,h1,,,0A01,,,\n")
+        .await
+        .unwrap();
+    open.close().await;
+    let open = fixture.open(TWO_DWELLINGS).await.unwrap();
+    assert_eq!(numbers(&open.roster, &Place::Compound), ["0A01"]);
+    open.close().await;
+    std::fs::remove_file(fixture.file()).unwrap();
+    let open = fixture.0.open().await;
+    let items = open
+        .roster
+        .history(&fixture::dwelling_id("d1"), None, 10)
+        .unwrap();
+    assert!(
+        items
+            .iter()
+            .all(|item| item.by.name.as_str() == "roster-file")
+    );
+    assert_eq!(items.len(), 3);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn every_bad_row_is_named_at_once_without_names_or_numbers() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
+    let fixture = Fixture::new(NOW);
     let rows = "\
 d1,b99-u9,301,94.305,let,,h1,甲,tenant,0A1B2C3D01,stolen,2026-02-30,soon
 d 2,b03-u2,302,50,,,h2,,,0A1B2C3D02,,,
@@ -217,9 +222,9 @@ d4,b03-u2,304,50,,,h4,a,b,c,d,e,f,g
     insta::assert_snapshot!("bad_rows", refused);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_file_that_is_no_roster_says_what_it_should_be() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
+    let fixture = Fixture::new(NOW);
     insta::assert_snapshot!("empty", fixture.refused(b""));
     let columns = fixture.refused(b"dwelling,card,colour\nd1,0A01,red\n");
     insta::assert_snapshot!("bad_columns", columns);
@@ -231,23 +236,21 @@ async fn a_file_that_is_no_roster_says_what_it_should_be() {
     insta::assert_snapshot!("not_utf8", fixture.refused(&gbk));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_byte_order_mark_and_other_column_orders_are_fine() {
-    let fixture = Fixture::new("2026-11-22T08:00:00+08:00");
-    let file = fixture.folder.path().join("roster.csv");
+    let mut fixture = Fixture::new(NOW);
     let text = "\u{feff}card,holder,area_m2,number,place,dwelling\r\n0A01,h1,50,301,b03-u2,d1\r\n";
-    std::fs::write(&file, text).unwrap();
-    let roster = Roster::load(options(Some(&file)), fixture.clock.clone()).unwrap();
-    assert_eq!(numbers(&roster.cards_of(&Place::Compound)), ["0A01"]);
+    std::fs::write(fixture.file(), text).unwrap();
+    fixture.0.options.file = Some(fixture.file());
+    let open = fixture.0.open().await;
+    assert_eq!(numbers(&open.roster, &Place::Compound), ["0A01"]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_example_roster_is_good() {
-    let clock = Clock::simulated("2026-11-22T08:00:00+08:00".parse().unwrap());
+#[test]
+fn the_example_roster_is_good() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/roster.csv");
-    let roster = Roster::load(options(Some(&file)), clock).unwrap();
-    assert_eq!(roster.dwellings().len(), 3);
-    assert_eq!(roster.cards_of(&stairwell("b03-u2")).len(), 3);
+    let report = check_file(&file, &options(Path::new("")), &Clock::system()).unwrap();
+    assert_eq!((report.n_dwellings, report.over_limit.len()), (3, 0));
 }
 
 proptest::proptest! {
@@ -265,6 +268,6 @@ proptest::proptest! {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roster.csv");
         std::fs::write(&file, bytes).unwrap();
-        drop(Roster::load(options(Some(&file)), Clock::system()));
+        drop(check_file(&file, &options(folder.path()), &Clock::system()));
     }
 }

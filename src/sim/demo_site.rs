@@ -470,8 +470,9 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::domain::access::{Reason, Request};
+    use crate::domain::card::CardHasher;
     use crate::domain::place::Place;
-    use crate::roster::{Roster, RosterOptions};
+    use crate::roster::{RosterOptions, check_file, fixture};
     use crate::time::Clock;
 
     fn addresses(n_cameras: usize) -> DemoAddresses {
@@ -484,19 +485,12 @@ mod tests {
         }
     }
 
-    fn loaded(site: &DemoSite, folder: &Path) -> (config::Config, Roster) {
+    fn loaded(site: &DemoSite, folder: &Path) -> (config::Config, RosterOptions) {
         let addresses = addresses(site.n_cameras());
         let file = site.write_files(folder, &addresses, &Secret::new("demo-secret"));
         let config = config::load(&file.unwrap()).unwrap();
-        let options = RosterOptions {
-            file: config.roster_file.clone(),
-            stairwells: config.stairwells.iter().map(|s| s.id.clone()).collect(),
-            time_zone: config.compound.time_zone.clone(),
-            limit: config.limit.clone(),
-            at_door: config.at_door,
-            hasher: crate::domain::card::CardHasher::new(&[7; 32]),
-        };
-        (config, Roster::load(options, Clock::system()).unwrap())
+        let options = config.roster_options(CardHasher::new(&[7; 32]));
+        (config, options)
     }
 
     #[test]
@@ -504,21 +498,23 @@ mod tests {
         for n_cameras in [1, 2, 3, 4, 500] {
             let folder = tempfile::tempdir().unwrap();
             let site = DemoSite::new(n_cameras).unwrap();
-            let (config, roster) = loaded(&site, folder.path());
+            let (config, options) = loaded(&site, folder.path());
             assert!(config.warnings.is_empty(), "{:?}", config.warnings);
             assert_eq!(config.cameras.len(), n_cameras);
             assert_eq!(config.doors.len(), n_cameras);
-            let dwellings = roster.dwellings();
-            let n_over = dwellings.iter().filter(|d| d.reckoning.is_over());
-            assert_eq!(n_over.count(), 1);
+            let file = folder.path().join("roster.csv");
+            let report = check_file(&file, &options, &Clock::system()).unwrap();
+            assert_eq!(report.over_limit.len(), 1);
         }
     }
 
-    #[test]
-    fn each_story_meets_the_decision_it_tells_of() {
+    #[tokio::test]
+    async fn each_story_meets_the_decision_it_tells_of() {
         let folder = tempfile::tempdir().unwrap();
         let site = DemoSite::new(7).unwrap();
-        let (config, roster) = loaded(&site, folder.path());
+        let (config, options) = loaded(&site, folder.path());
+        let open = fixture::Site::of(folder, options).open().await;
+        let roster = &open.roster;
         let now = Clock::system().now();
         let mut stories = BTreeSet::new();
         for step in site.steps().take(200) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::key::KeyError;
 use super::record::RecordError;
-use crate::error::Class;
+use crate::error::{Class, chain};
 
 /// An operation on the store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Does another process have the store open?
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            // sled has no variant of its own for this.
+            StoreError::Open { source, .. } => match source.as_ref() {
+                sled::Error::Io(err) => err.to_string().contains("could not acquire lock"),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// What a loop does about it: nothing helps but a restart, except at start-up.
     pub fn class(&self) -> Class {
         match self {
@@ -88,5 +100,13 @@ impl StoreError {
             | StoreError::Key { .. }
             | StoreError::Record { .. } => Class::Permanent,
         }
+    }
+}
+
+/// Why sled refused, for people.
+pub(super) fn words(err: &sled::Error) -> String {
+    match err {
+        sled::Error::Io(source) => source.to_string(),
+        other => chain(other).to_string(),
     }
 }

@@ -11,14 +11,19 @@
 
 mod error;
 mod key;
+mod metrics;
 mod record;
 mod table;
+mod txn;
 mod verify;
+mod verify_cases;
+mod verify_ledger;
 mod writer;
 
 pub use error::StoreError;
 pub use key::{Key, KeyError, KeyReader};
 pub use record::{Record, RecordError};
 pub use table::{Table, tables};
+pub use txn::Txn;
 pub use verify::{Finding, verify};
-pub use writer::{Store, StoreOptions, Txn};
+pub use writer::{Store, StoreOptions};

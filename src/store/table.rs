@@ -77,10 +77,16 @@ pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
     use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
+    use crate::domain::audit::AuditRecord;
+    use crate::domain::card::CardKey;
+    use crate::domain::case::{Case, CaseListing, Picture};
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
     use crate::domain::footage::FootageRecord;
-    use crate::domain::id::{AlertId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::id::{AlertId, CardholderId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::ledger::{
+        CardRecord, CardholderRecord, DwellingRecord, HistoryRecord, PolicyRecord,
+    };
     use crate::domain::swipe::Reject;
     use crate::time::WallTime;
 
@@ -96,8 +102,18 @@ pub mod tables {
         AlertChange = 1,
         Counted = 1,
         Flood = 1,
+        Case = 1,
+        CaseListing = 1,
+        Picture = 1,
         Reject = 1,
         AlertId = 1,
+        AuditRecord = 1,
+        DwellingId = 1,
+        DwellingRecord = 1,
+        CardholderRecord = 1,
+        CardRecord = 1,
+        HistoryRecord = 1,
+        PolicyRecord = 1,
     }
 
     /// Counters and versions by name.
@@ -156,6 +172,37 @@ pub mod tables {
     pub const COUNTED: Table<AlertId, Counted> = Table::new(37, "counted");
     /// Newest alerts by door (or camera) and kind.
     pub const FLOODS: Table<(String, String), Flood> = Table::new(38, "floods");
+
+    /// The cases, by alert: every alert of severity 1 to 3 has one from its raise on.
+    pub const CASES: Table<AlertId, Case> = Table::new(50, "cases");
+    /// Cases by `open` or `done` and the moment their alert was raised: every case has exactly one row.
+    pub const CASES_BY_TIME: Table<(String, WallTime, AlertId), CaseListing> =
+        Table::new(51, "cases-by-time");
+    /// Cases by their next deadline: exactly those that have one.
+    pub const CASES_DUE: Table<(WallTime, AlertId), ()> = Table::new(52, "cases-due");
+    /// Every move of every case by its moment, with its place in the case.
+    pub const CASE_MOVES: Table<(WallTime, AlertId, u64), ()> = Table::new(53, "case-moves");
+    /// Pictures of cases by their SHA-256, 64 hexadecimal digits; the bytes are files.
+    pub const CASE_PICTURES: Table<(AlertId, String), Picture> = Table::new(54, "case-pictures");
+
+    /// Who looked at what, from 1 without a gap; `META` has the last number under `audit`.
+    pub const AUDIT: Table<u64, AuditRecord> = Table::new(60, "audit");
+    /// The ledger's dwellings. `META` has the number of its newest change under `ledger-seq`, and under
+    /// `ledger-key` the id of the key that personal fields are sealed with.
+    pub const DWELLINGS: Table<DwellingId, DwellingRecord> = Table::new(70, "dwellings");
+    /// Cardholders by dwelling, also removed ones.
+    pub const HOLDERS: Table<(DwellingId, CardholderId), CardholderRecord> =
+        Table::new(71, "cardholders");
+    /// The dwelling of every cardholder.
+    pub const HOLDER_HOMES: Table<CardholderId, DwellingId> = Table::new(72, "cardholder-homes");
+    /// Cards by the dwelling of their holder, also revoked ones.
+    pub const CARDS: Table<(DwellingId, CardKey), CardRecord> = Table::new(73, "cards");
+    /// The dwelling of every card.
+    pub const CARD_HOMES: Table<CardKey, DwellingId> = Table::new(74, "card-homes");
+    /// What happened in each dwelling, by the number of the first change of a record.
+    pub const HISTORY: Table<(DwellingId, u64), HistoryRecord> = Table::new(75, "ledger-history");
+    /// The rule about limits by version, from 1; `META` has the newest under `limit-policy`.
+    pub const POLICIES: Table<u64, PolicyRecord> = Table::new(76, "limit-policies");
 }
 
 #[cfg(test)]

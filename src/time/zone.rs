@@ -69,6 +69,16 @@ impl TimeZone {
         self.start(read_date(date)?.tomorrow().map_err(DateError)?)
     }
 
+    /// The first moment of `date` here, clamped to the years that a wall time can hold.
+    pub fn midnight(&self, date: jiff::civil::Date) -> WallTime {
+        let far = if date.year() < 1970 {
+            i64::MIN
+        } else {
+            i64::MAX
+        };
+        self.start(date).unwrap_or(WallTime::from_unix_ns(far))
+    }
+
     /// The calendar day here at `at`.
     pub fn date_of(&self, at: WallTime) -> jiff::civil::Date {
         at.timestamp().to_zoned(self.0.clone()).date()

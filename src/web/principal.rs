@@ -50,6 +50,33 @@ impl FromRequestParts<Api> for Principal {
     }
 }
 
+/// Who asks, if they say so: for what anyone on this machine may read, but names are not for anyone.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor(pub(crate) Option<Principal>);
+
+impl Visitor {
+    /// May the names of persons be shown?
+    pub(crate) fn sees_names(&self) -> bool {
+        let roles = [Role::PropertyManager, Role::Auditor];
+        self.0
+            .as_ref()
+            .is_some_and(|who| who.require(&roles).is_ok())
+    }
+}
+
+impl FromRequestParts<Api> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Visitor, Problem> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Visitor(None));
+        }
+        Principal::from_request_parts(parts, api)
+            .await
+            .map(|who| Visitor(Some(who)))
+    }
+}
+
 /// The token of a `Bearer` authorization; the scheme's case does not matter (RFC 9110, 11.1).
 fn bearer_token(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;

@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 problem documents.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,6 +9,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::error::chain;
+use crate::roster::LedgerError;
 use crate::store::StoreError;
 
 /// A refusal or a failure as the client sees it: what, where, and what to do.
@@ -21,6 +24,9 @@ pub struct Problem {
     status: u16,
     /// What is wrong and what to do, for people.
     detail: String,
+    /// What a program needs besides; each name is part of the contract (RFC 9457, 3.2).
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl Problem {
@@ -32,7 +38,21 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            more: BTreeMap::new(),
         }
+    }
+
+    /// The same with one more member.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Problem {
+        self.more.insert(name, value.into());
+        self
+    }
+
+    /// The HTTP status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.status
     }
 
     /// 404: there is no such thing.
@@ -56,6 +76,17 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(err: StoreError) -> Problem {
         Problem::internal(&err)
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(err: LedgerError) -> Problem {
+        match err {
+            LedgerError::Why | LedgerError::TooManySteps { .. } => {
+                Problem::bad_request(err.to_string())
+            }
+            LedgerError::Store(_) | LedgerError::Vault(_) => Problem::internal(&err),
+        }
     }
 }
 

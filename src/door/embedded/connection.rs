@@ -16,6 +16,7 @@ use ntex_mqtt::v3::{
     Control, ControlAck, Handshake, HandshakeAck, MqttServer, MqttSink, Publish, QoS, Session,
 };
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::access::{Access, Rights};
@@ -88,6 +89,7 @@ pub(super) struct Slot {
 struct Connection {
     id: u64,
     client_id: String,
+    since: Instant,
     rights: Rights,
     sink: MqttSink,
     will: RefCell<Option<LastWill>>,
@@ -273,6 +275,7 @@ impl Server {
         let connection = Rc::new(Connection {
             id: self.next_id.get(),
             client_id: packet.client_id.to_string(),
+            since: Instant::now(),
             rights,
             sink: handshake.sink(),
             will: RefCell::new(packet.last_will.clone()),
@@ -398,6 +401,7 @@ impl Server {
             // A retain flag on the way to a broker asks it to keep the message; it says nothing
             // of the message's age.
             retained: false,
+            connected: Some(connection.since),
         };
         let Some(heard) = intake.read(&message) else {
             return Ok(());
@@ -438,6 +442,7 @@ impl Server {
             payload: &will.message,
             payload_bytes: will.message.len(),
             retained: false,
+            connected: Some(connection.since),
         });
         if let Some(heard) = heard {
             // When we are stopping, that a door goes is no news.

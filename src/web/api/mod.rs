@@ -2,9 +2,18 @@
 
 pub(super) mod alerts;
 pub(super) mod cameras;
+pub(super) mod cardholders;
+pub(super) mod cards;
+pub(super) mod cases;
 pub(super) mod clips;
 pub(super) mod deliveries;
 pub(super) mod doors;
+pub(super) mod dwellings;
 pub(super) mod entries;
+mod ledger_views;
 pub(super) mod openapi;
+pub(super) mod pictures;
+pub(super) mod roster_files;
 pub(super) mod service;
+pub(super) mod statistics;
+pub(super) mod stream;

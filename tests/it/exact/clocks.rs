@@ -121,7 +121,7 @@ impl<'a> Day<'a> {
         let site = Site::open(folder(), clock.clone(), RETENTION).await;
         let start = Instant::now();
         Day {
-            house: House::new(site),
+            house: House::new(site).await,
             camera: Endless::new(film, FPS, CAMERA_PPM, start),
             start,
             set: vec![(start, MORNING)],
@@ -231,6 +231,7 @@ impl<'a> Day<'a> {
         }
         let footage = self.house.site.footage.clone();
         let outcome = footage.settle_past(&camera(), record.window).await;
+        let outcome = outcome.expect("the disk is there");
         let is_near = |(at, _): &(Instant, WallTime)| {
             *at < swiped.at + Duration::from_secs(40) && swiped.at < *at + Duration::from_secs(40)
         };
@@ -322,8 +323,7 @@ impl<'a> Day<'a> {
         });
         let recent = |at: &Instant| *at <= now && now - *at < Duration::from_secs(5_400);
         let mut by_setting = by_setting;
-        by_setting.find(recent)
-            .expect("a label of this hour")
+        by_setting.find(recent).expect("a label of this hour")
     }
 
     fn check_entry(&mut self, swiped: &Swiped) {
@@ -436,7 +436,7 @@ fn a_day_of_clocks_that_are_set_drift_and_disagree_loses_doubles_and_overwrites_
 /// A gateway dies in mid-clip, and when it comes back our clock has been set back by an hour.
 async fn died_and_set_back(film: &Film) {
     let month = Duration::from_secs(30 * 86_400);
-    let mut house = House::new(Site::open(folder(), Clock::simulated(MORNING), month).await);
+    let mut house = House::new(Site::open(folder(), Clock::simulated(MORNING), month).await).await;
     let start = Instant::now();
     let mut before = Endless::new(film, FPS, 0, start);
     let mut random = fastrand::Rng::with_seed(9);
@@ -460,7 +460,7 @@ async fn died_and_set_back(film: &Film) {
 
     let hour_ns = HOUR_S * S;
     let wall = WallTime::from_unix_ns(MORNING.unix_ns() + 40 * S - hour_ns);
-    let mut house = House::new(Site::open(left, Clock::simulated(wall), month).await);
+    let mut house = House::new(Site::open(left, Clock::simulated(wall), month).await).await;
     let mut after = Endless::new(film, FPS, 0, Instant::now());
     let mut read_at = Instant::now();
     let id = id.unwrap();

@@ -9,19 +9,21 @@ use stairgate::clip::{ClipShelf, ShelfOptions};
 use stairgate::domain::access::AtDoor;
 use stairgate::domain::card::CardHasher;
 use stairgate::domain::clip::ClipLength;
-use stairgate::domain::dwelling::{AppliesTo, LimitPolicy};
 use stairgate::domain::entry::Entry;
 use stairgate::domain::id::{CompoundId, DoorId, EntryId};
 use stairgate::domain::limit::FloorArea;
 use stairgate::domain::place::{Door, Place};
+use stairgate::domain::reckoning::{AppliesTo, LimitPolicy};
 use stairgate::domain::swipe::{ControllerResult, Direction, Method, Swipe, SwipeKey};
 use stairgate::door::{
     Ack, Broker, Dialect, DoorEvent, DoorOptions, Doors, DoorsOptions, ExternalBroker,
 };
-use stairgate::entry::{ClipDesk, Conditions, EntryMetrics, EntryOptions, Pipeline};
+use stairgate::entry::{
+    ClipDesk, Conditions, EntryMetrics, EntryOptions, LastSeen, Pipeline, SharedRule,
+};
 use stairgate::linkage::SiteFacts;
 use stairgate::outbox::{Outbox, OutboxBase, OutboxOptions};
-use stairgate::roster::{Roster, RosterOptions};
+use stairgate::roster::{LedgerBase, Roster, RosterOptions};
 use stairgate::store::tables;
 use stairgate::time::{TimeZone, WallTime};
 use tokio::sync::mpsc;
@@ -42,7 +44,7 @@ pub(super) fn door() -> DoorId {
 }
 
 impl House {
-    pub(super) fn new(mut site: Site) -> House {
+    pub(super) async fn new(mut site: Site) -> House {
         let zone = TimeZone::named("Asia/Shanghai").unwrap();
         let compound = CompoundId::new("test-1").unwrap();
         let base = OutboxBase {
@@ -87,7 +89,8 @@ impl House {
         let pipeline = Pipeline {
             options,
             store: site.store.clone(),
-            roster: roster(&site, &zone),
+            roster: roster(&site, &outbox, &zone).await,
+            last_seen: LastSeen::default(),
             doors: doors(&mut site, compound, zone),
             clips: clips.clone(),
             outbox,
@@ -157,13 +160,23 @@ fn entry_options(length: ClipLength) -> EntryOptions {
         online_doors: BTreeSet::new(),
         length,
         clocks_agree_within: Duration::from_secs(2),
+        late_max: Duration::from_secs(30 * 86_400),
+        card_shared: SharedRule {
+            within: Duration::ZERO,
+            buildings: BTreeMap::new(),
+        },
     }
 }
 
-fn roster(site: &Site, zone: &TimeZone) -> Arc<Roster> {
+async fn roster(site: &Site, outbox: &Outbox, zone: &TimeZone) -> Roster {
+    let base = LedgerBase {
+        store: site.store.clone(),
+        outbox: outbox.clone(),
+        clock: site.clock.clone(),
+    };
     let options = RosterOptions {
         file: None,
-        stairwells: BTreeSet::new(),
+        stairwells: BTreeMap::new(),
         time_zone: zone.clone(),
         limit: LimitPolicy {
             version: 1,
@@ -173,8 +186,9 @@ fn roster(site: &Site, zone: &TimeZone) -> Arc<Roster> {
         },
         at_door: AtDoor::default(),
         hasher: CardHasher::new(&[1; 32]),
+        key_file: site.folder.path().join("ledger-key"),
     };
-    Arc::new(Roster::load(options, site.clock.clone()).unwrap())
+    Roster::open(base, options).await.unwrap()
 }
 
 /// Doors at a broker that is away, as nothing is to be sent to them.

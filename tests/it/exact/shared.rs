@@ -209,7 +209,7 @@ fn resident_bytes() -> u64 {
 async fn hour(film: &Film, every: Duration) -> Hour {
     const WARM: Duration = Duration::from_secs(30);
     const LENGTH: Duration = Duration::from_secs(3_600);
-    let mut house = House::new(Site::new().await);
+    let mut house = House::new(Site::new().await).await;
     let start = Instant::now();
     let mut camera = Endless::new(film, 8, 0, start);
     let mut random = fastrand::Rng::with_seed(11);

@@ -87,10 +87,7 @@ impl Site {
             &board,
             &mut registry,
         );
-        let (footage, clips, mut events) = opened.await.unwrap();
-        supervisor.spawn("events of the disk", tracing::Span::none(), async move {
-            while events.recv().await.is_some() {}
-        });
+        let (footage, clips, _disk) = opened.await.unwrap();
         let (feed, writer) = Feed::new(camera(), RingOptions::default());
         footage.attach(feed);
         let site = Site {

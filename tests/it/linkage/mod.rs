@@ -3,8 +3,14 @@
 pub(crate) mod contract;
 pub(crate) mod receiver;
 
+mod grpc;
+mod mqtt;
+mod proto;
+mod python;
 mod webhook;
 
+pub(crate) use grpc::{grpc as grpc_options, platform};
+pub(crate) use mqtt::Broker;
 pub(crate) use webhook::webhook as webhook_options;
 
 use std::collections::BTreeMap;
@@ -40,6 +46,7 @@ pub(crate) fn alert(n: u64, kind: AlertKind, door: &str, raised_at: WallTime) ->
         count: 1,
         detail: String::new(),
         ended_at: None,
+        dwelling: None,
     }
 }
 

@@ -22,6 +22,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 async fn police() -> SimPolice {
     let options = SimPoliceOptions {
         listen: ([127, 0, 0, 1], 0).into(),
+        grpc_listen: None,
         secret: Secret::new("fixture-secret"),
     };
     SimPolice::start(options, Clock::system(), &Supervisor::new())
@@ -54,6 +55,7 @@ fn alert(revision: u32) -> AlertEnvelope {
         count: 1,
         detail: String::new(),
         ended_at: None,
+        dwelling: None,
     };
     let facts = SiteFacts {
         compound: CompoundId::new("c1").unwrap(),

@@ -1,0 +1,58 @@
+//! Spreadsheets: XLSX and CSV files of dwellings, cardholders and cards, read and written.
+//!
+//! Reading goes in layers, none of which knows the next: cells with their places ([`read`] finds out
+//! the format), headings in Chinese or English, cells by what their column means, rows. Dirty is the
+//! normal case, so whatever people and spreadsheet programs do to a value is undone where nothing is
+//! lost, and refused with its place, its reason and what to do where something is.
+
+mod column;
+mod comma;
+mod decimal;
+mod effect;
+mod export;
+mod files;
+pub mod fuzz;
+mod gather;
+mod grid;
+mod heading;
+mod import;
+mod outcome;
+mod places;
+mod plan;
+mod reason;
+mod report;
+mod row;
+mod template;
+mod text;
+mod value;
+mod write;
+mod xlsx;
+
+pub use column::{COLUMNS, Column};
+pub use effect::Effect;
+pub use export::rows_of;
+pub use files::{ExportError, MadeFile};
+pub use gather::{
+    Addresses, Wanted, WantedCard, WantedDwelling, WantedHolder, addresses_of, gather,
+};
+pub use grid::{
+    CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
+    ROWS_MAX, SHEETS_MAX,
+};
+pub use import::{ImportError, ImportOptions, Progress, import, read_options};
+pub use outcome::{ChangeLine, FindingLine, ImportReport, LISTED_MAX};
+pub use places::PlaceBook;
+pub use plan::{Missing, Plan, Planned, plan};
+pub use reason::{FileReason, Finding, Reason, RowAt};
+pub use report::{ReportLine, report};
+pub use row::{Book, ReadOptions, Row, read};
+pub use template::template;
+pub use value::Said;
+pub use write::{FileFormat, Language, WriteError, WriteOptions, write};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
+mod plan_tests;

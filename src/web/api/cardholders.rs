@@ -1,0 +1,242 @@
+//! `GET` and `POST /dwellings/{id}/cardholders`, `PUT` and `DELETE …/{holder}`.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+
+use super::dwellings::{OnQuery, tagged};
+use super::ledger_views::{CardView, CardholderView, counting, done, dwelling_id, holder_id, now};
+use crate::domain::dwelling::{Day, Relation};
+use crate::domain::id::{CardholderId, DwellingId};
+use crate::domain::person::{PersonMark, PersonName};
+use crate::domain::role::Role;
+use crate::roster::{Batch, Change, DwellingThen, HolderFacts, Roster, Step};
+use crate::supervise::blocking;
+use crate::web::Api;
+use crate::web::extract::{Asked, Body, Id, Ids, IfRevision};
+use crate::web::page::Page;
+use crate::web::principal::{Principal, Visitor};
+use crate::web::problem::Problem;
+
+/// A cardholder to be added, or other facts of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardholderBody {
+    /// Chosen by who adds; otherwise one is made up.
+    id: Option<String>,
+    name: String,
+    relation: Relation,
+    person_key: Option<String>,
+    from: Option<Day>,
+    to: Option<Day>,
+    /// Only to move: the dwelling from now on.
+    dwelling: Option<DwellingId>,
+    #[serde(default)]
+    why: String,
+}
+
+/// Why someone is removed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhyQuery {
+    #[serde(default)]
+    why: String,
+}
+
+/// A cardholder with cards, and whether the person counts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResidentView {
+    #[serde(flatten)]
+    holder: CardholderView,
+    counted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_not: Option<String>,
+    surplus: bool,
+    /// Other dwellings in which the same person holds cards.
+    also_in: Vec<DwellingId>,
+    cards: Vec<CardView>,
+}
+
+pub(crate) async fn list(
+    State(api): State<Api>,
+    visitor: Visitor,
+    Id(id): Id,
+    Asked(query): Asked<OnQuery>,
+) -> Result<Json<Page<ResidentView>>, Problem> {
+    let id = dwelling_id(&id)?;
+    let sees_names = visitor.sees_names();
+    let read = move || residents(&api.roster, &id, query.on, sees_names);
+    blocking("list cardholders", read).await?.map(Json)
+}
+
+fn residents(
+    roster: &Roster,
+    id: &DwellingId,
+    on: Option<Day>,
+    sees_names: bool,
+) -> Result<Page<ResidentView>, Problem> {
+    let Some(then) = roster.dwelling(id, on)? else {
+        return Err(Problem::not_found("no such dwelling"));
+    };
+    let DwellingThen {
+        reckoning,
+        holders,
+        cards,
+        ..
+    } = then;
+    let moment = now(roster);
+    let mut items = Vec::with_capacity(holders.len());
+    for record in &holders {
+        let own = cards.iter().filter(|(_, card)| card.holder == record.id);
+        let own = own.map(|card| CardView::new(roster, None, card, moment.at));
+        let (counted, why_not) = counting(&reckoning, &record.id);
+        let also_in = match on {
+            None => also_in(roster, id, &record.person),
+            Some(_) => BTreeSet::new(),
+        };
+        items.push(ResidentView {
+            holder: CardholderView::new(roster, record, sees_names)?,
+            counted,
+            why_not: why_not.map(str::to_owned),
+            surplus: reckoning.surplus().contains(&record.id),
+            also_in: also_in.into_iter().collect(),
+            cards: own.collect::<Result<_, _>>()?,
+        });
+    }
+    // Bounded by the ledger, so one page holds all.
+    Ok(Page {
+        items,
+        next_cursor: None,
+    })
+}
+
+fn also_in(
+    roster: &Roster,
+    here: &DwellingId,
+    person: &crate::domain::person::PersonKey,
+) -> BTreeSet<DwellingId> {
+    let book = roster.book();
+    let others = book
+        .households(None)
+        .filter(|home| home.dwelling.id != *here);
+    let with = others.filter(|home| {
+        let mut people = home.residents.iter().map(|one| &one.occupant.person);
+        people.any(|one| one == person)
+    });
+    with.map(|home| home.dwelling.id.clone()).collect()
+}
+
+pub(crate) async fn add(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(dwelling): Id,
+    Body(body): Body<CardholderBody>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.require(&[Role::PropertyManager])?;
+    let dwelling = dwelling_id(&dwelling)?;
+    let id = match &body.id {
+        Some(id) => holder_id(id)?,
+        None => holder_id(&format!("h-{:016x}", fastrand::u64(..)))?,
+    };
+    let facts = facts(&body, dwelling)?;
+    let change = Change::AddHolder(id.clone(), facts);
+    let applied = api
+        .roster
+        .apply(Batch::one(principal.0, body.why, change))
+        .await?;
+    done(&applied)?;
+    let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
+    Ok(tagged(StatusCode::CREATED, view))
+}
+
+pub(crate) async fn change(
+    State(api): State<Api>,
+    principal: Principal,
+    Ids(dwelling, holder): Ids,
+    IfRevision(if_revision): IfRevision,
+    Body(body): Body<CardholderBody>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.require(&[Role::PropertyManager])?;
+    let id = found_in(&api.roster, &dwelling, &holder).await?;
+    let to = match &body.dwelling {
+        Some(to) => to.clone(),
+        None => dwelling_id(&dwelling)?,
+    };
+    let step = Step {
+        change: Change::ChangeHolder(id.clone(), facts(&body, to)?),
+        if_revision,
+    };
+    let applied = api
+        .roster
+        .apply(Batch::one(principal.0, body.why, step))
+        .await?;
+    done(&applied)?;
+    let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
+    Ok(tagged(StatusCode::OK, view))
+}
+
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    principal: Principal,
+    Ids(dwelling, holder): Ids,
+    IfRevision(if_revision): IfRevision,
+    Asked(query): Asked<WhyQuery>,
+) -> Result<StatusCode, Problem> {
+    principal.require(&[Role::PropertyManager])?;
+    let id = found_in(&api.roster, &dwelling, &holder).await?;
+    let step = Step {
+        change: Change::RemoveHolder(id),
+        if_revision,
+    };
+    let applied = api
+        .roster
+        .apply(Batch::one(principal.0, query.why, step))
+        .await?;
+    done(&applied)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The cardholder's id, if the person is one of that dwelling.
+async fn found_in(roster: &Roster, dwelling: &str, holder: &str) -> Result<CardholderId, Problem> {
+    let (dwelling, id) = (dwelling_id(dwelling)?, holder_id(holder)?);
+    let (roster, asked) = (roster.clone(), id.clone());
+    let found = blocking("read a cardholder", move || roster.holder(&asked)).await??;
+    let found = found.filter(|record| record.dwelling == dwelling && record.removed_at.is_none());
+    match found {
+        Some(_) => Ok(id),
+        None => Err(Problem::not_found("no such cardholder in this dwelling")),
+    }
+}
+
+fn facts(body: &CardholderBody, dwelling: DwellingId) -> Result<HolderFacts, Problem> {
+    let name =
+        PersonName::new(&body.name).map_err(|err| Problem::bad_request(format!("name: {err}")))?;
+    let mark = body
+        .person_key
+        .as_deref()
+        .filter(|mark| !mark.trim().is_empty());
+    let person = mark
+        .map(PersonMark::new)
+        .transpose()
+        .map_err(|err| Problem::bad_request(format!("person_key: {err}")))?;
+    Ok(HolderFacts {
+        dwelling,
+        name,
+        relation: body.relation.clone(),
+        person,
+        from: body.from,
+        to: body.to,
+    })
+}
+
+/// Who has just written it may see it.
+fn view(roster: &Roster, id: &CardholderId) -> Result<(u64, CardholderView), Problem> {
+    let record = roster.holder(id)?;
+    let record = record.ok_or_else(|| Problem::not_found("no such cardholder"))?;
+    let view = CardholderView::new(roster, &record, true)?;
+    Ok((record.revision, view))
+}

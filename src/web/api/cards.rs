@@ -1,0 +1,252 @@
+//! `GET` and `POST /cards`, `GET` and `PUT /cards/{id}`, `POST /cards/{id}/revoke`, `/lost` and `/found`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+
+use super::dwellings::tagged;
+use super::ledger_views::{CardView, done, now, state_word};
+use crate::domain::access::CardState;
+use crate::domain::card::{CardKey, CardNumber};
+use crate::domain::id::{CardholderId, DwellingId};
+use crate::domain::role::{Actor, Role};
+use crate::roster::{Batch, CardFacts, Change, HeldCard, Household, Roster, Step, Validity};
+use crate::supervise::blocking;
+use crate::time::WallTime;
+use crate::web::Api;
+use crate::web::extract::{Asked, Body, Id, IfRevision};
+use crate::web::page::{Page, Paging, gather};
+use crate::web::principal::Principal;
+use crate::web::problem::Problem;
+
+/// What to list; all given conditions must hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardsQuery {
+    dwelling: Option<DwellingId>,
+    holder: Option<CardholderId>,
+    /// `active`, `lost`, `revoked` or `expired`.
+    state: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A card to be issued.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssueBody {
+    /// 4 to 32 hexadecimal digits.
+    #[serde(alias = "number")]
+    card: String,
+    holder: CardholderId,
+    valid_from: Option<WallTime>,
+    valid_until: Option<WallTime>,
+    #[serde(default)]
+    why: String,
+}
+
+/// Other dates for a card.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatesBody {
+    valid_from: Option<WallTime>,
+    valid_until: Option<WallTime>,
+    #[serde(default)]
+    why: String,
+}
+
+/// Why a card's state changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhyBody {
+    #[serde(default)]
+    why: String,
+}
+
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Asked(query): Asked<CardsQuery>,
+) -> Result<Json<Page<CardView>>, Problem> {
+    blocking("list cards", move || page(&api.roster, &query))
+        .await?
+        .map(Json)
+}
+
+fn page(roster: &Roster, query: &CardsQuery) -> Result<Page<CardView>, Problem> {
+    let states = ["active", "lost", "revoked", "expired"];
+    if query
+        .state
+        .as_deref()
+        .is_some_and(|state| !states.contains(&state))
+    {
+        let detail = "state: one of active, lost, revoked, expired";
+        return Err(Problem::bad_request(detail));
+    }
+    let paging = Paging {
+        cursor: query.cursor.clone(),
+        limit: query.limit,
+    };
+    let after: Option<(DwellingId, CardKey)> = paging.after()?;
+    let (book, now) = (roster.book(), now(roster));
+    // The dwelling of the last card is looked at again, for its further cards.
+    let begun = after
+        .as_ref()
+        .and_then(|(dwelling, _)| book.household(dwelling));
+    let rest = book.households(after.as_ref().map(|(dwelling, _)| dwelling));
+    let homes: Box<dyn Iterator<Item = &Arc<Household>>> = match &query.dwelling {
+        Some(dwelling) => Box::new(book.household(dwelling).into_iter()),
+        None => Box::new(begun.into_iter().chain(rest)),
+    };
+    let cards = homes.flat_map(|home| home.cards.iter().map(move |card| (home, card)));
+    let rows = cards
+        .map(|(home, card)| ((home.dwelling.id.clone(), card.key), card))
+        .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
+        .map(Ok);
+    gather(rows, paging.limit(), |(dwelling, _), card| {
+        let state = state_word(card.state, card.opens_until, now.at);
+        let fits = query
+            .holder
+            .as_ref()
+            .is_none_or(|holder| card.holder == *holder)
+            && query.state.as_deref().is_none_or(|wanted| wanted == state);
+        Ok(fits.then(|| held(dwelling, card, state)))
+    })
+}
+
+fn held(dwelling: &DwellingId, card: &HeldCard, state: &'static str) -> CardView {
+    CardView {
+        id: card.key.card_id(),
+        card_ref: card.number.tail(),
+        holder: card.holder.clone(),
+        dwelling: Some(dwelling.clone()),
+        state,
+        valid_from: card.valid_from,
+        valid_until: card.valid_until,
+        issued_at: card.issued_at,
+        revision: card.revision,
+    }
+}
+
+pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<impl IntoResponse, Problem> {
+    let key = card_key(&id)?;
+    let view = blocking("read a card", move || view(&api.roster, &key)).await??;
+    Ok(tagged(StatusCode::OK, view))
+}
+
+pub(crate) async fn issue(
+    State(api): State<Api>,
+    principal: Principal,
+    Body(body): Body<IssueBody>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.require(&[Role::PropertyManager])?;
+    let number = CardNumber::new(body.card.trim())
+        .map_err(|err| Problem::bad_request(format!("card: {err}")))?;
+    let key = api.roster.card_hasher().key_of(&number);
+    let facts = CardFacts {
+        holder: body.holder,
+        state: CardState::Active,
+        validity: Validity {
+            from: body.valid_from,
+            until: body.valid_until,
+        },
+    };
+    let change = Change::IssueCard(number, facts);
+    let applied = api
+        .roster
+        .apply(Batch::one(principal.0, body.why, change))
+        .await?;
+    let status = match done(&applied)? {
+        Some(_) => StatusCode::CREATED,
+        None => StatusCode::OK,
+    };
+    let view = blocking("read a card", move || view(&api.roster, &key)).await??;
+    Ok(tagged(status, view))
+}
+
+pub(crate) async fn redate(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+    IfRevision(if_revision): IfRevision,
+    Body(body): Body<DatesBody>,
+) -> Result<impl IntoResponse, Problem> {
+    let key = card_key(&id)?;
+    let validity = Validity {
+        from: body.valid_from,
+        until: body.valid_until,
+    };
+    let step = Step {
+        change: Change::RedateCard(key, validity),
+        if_revision,
+    };
+    change(api, principal, step, (key, body.why)).await
+}
+
+pub(crate) async fn revoke(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+    Body(body): Body<WhyBody>,
+) -> Result<impl IntoResponse, Problem> {
+    set_state(api, principal, &id, CardState::Revoked, body.why).await
+}
+
+pub(crate) async fn lose(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+    Body(body): Body<WhyBody>,
+) -> Result<impl IntoResponse, Problem> {
+    set_state(api, principal, &id, CardState::Lost, body.why).await
+}
+
+pub(crate) async fn find(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+    Body(body): Body<WhyBody>,
+) -> Result<impl IntoResponse, Problem> {
+    set_state(api, principal, &id, CardState::Active, body.why).await
+}
+
+async fn set_state(
+    api: Api,
+    principal: Principal,
+    id: &str,
+    state: CardState,
+    why: String,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let key = card_key(id)?;
+    let step = Step::from(Change::SetCardState(key, state));
+    change(api, principal, step, (key, why)).await
+}
+
+async fn change(
+    api: Api,
+    principal: Principal,
+    step: Step,
+    (key, why): (CardKey, String),
+) -> Result<impl IntoResponse + use<>, Problem> {
+    principal.require(&[Role::PropertyManager])?;
+    let by: Actor = principal.0;
+    let applied = api.roster.apply(Batch::one(by, why, step)).await?;
+    done(&applied)?;
+    let view = blocking("read a card", move || view(&api.roster, &key)).await??;
+    Ok(tagged(StatusCode::OK, view))
+}
+
+fn view(roster: &Roster, key: &CardKey) -> Result<(u64, CardView), Problem> {
+    let found = roster.card(key)?;
+    let (dwelling, record) = found.ok_or_else(|| Problem::not_found("no such card"))?;
+    let view = CardView::new(roster, Some(dwelling), (key, &record), now(roster).at)?;
+    Ok((record.revision, view))
+}
+
+fn card_key(text: &str) -> Result<CardKey, Problem> {
+    CardKey::from_card_id(text)
+        .ok_or_else(|| Problem::bad_request("card id: 32 hexadecimal digits, as the API gave it"))
+}
