@@ -277,13 +277,29 @@ fn show_changes(report: &ImportReport, printer: &Printer) {
         let at = place(change.sheet.as_deref(), change.row);
         let holder = change.holder.as_deref().unwrap_or("");
         let card = change.card_ref.as_deref().unwrap_or("");
-        let line = format!(
-            "{at:<16} {:<15} {:<18} {holder:<20} {card:<6} {}",
-            change.change, change.dwelling, change.detail
-        );
+        let cells = [
+            (at.as_str(), 16),
+            (&change.change, 15),
+            (&change.dwelling, 18),
+            (holder, 20),
+            (card, 5),
+        ];
+        let mut line: String = cells
+            .iter()
+            .map(|(text, width)| padded(text, *width))
+            .collect();
+        line.push_str(&change.detail);
         printer.out(line.trim_end());
     }
     more(report.more_changes, "changes", printer);
+}
+
+/// `text` and two spaces or more, so that it fills `width` and a gap; Chinese characters are twice as
+/// wide as others.
+fn padded(text: &str, width: usize) -> String {
+    let n_wide = text.chars().filter(|c| *c >= '\u{2e80}').count();
+    let n_missing = width.saturating_sub(text.chars().count() + n_wide);
+    format!("{text}{}", " ".repeat(n_missing + 2))
 }
 
 fn more(n_more: usize, what: &str, printer: &Printer) {

@@ -39,7 +39,7 @@ pub use grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
     ROWS_MAX, SHEETS_MAX,
 };
-pub use import::{ImportError, ImportOptions, Progress, import, read_options};
+pub use import::{ImportError, ImportOptions, Progress, import, in_words, read_options};
 pub use outcome::{ChangeLine, FindingLine, ImportReport, LISTED_MAX};
 pub use places::PlaceBook;
 pub use plan::{Missing, Plan, Planned, plan};
