@@ -234,22 +234,38 @@ pub struct Excess {
     pub reckoning: Reckoning,
 }
 
-/// Would `after` instead of `before` put more persons into the dwelling than may be, now or on a later
-/// day on which someone's tenancy begins? A change that adds nobody breaks nothing, also where there
-/// are too many already. `day_start` gives the first moment of a day.
+/// Would `after` instead of `before` put more persons into the dwelling than may be, now or at any later
+/// moment of the dwelling's own days? A change that adds nobody breaks nothing, also where there are too
+/// many already.
+///
+/// The numbers change only where someone begins or ends, so these moments are all there are to look at.
 pub fn excess_of(
     policy: &LimitPolicy,
     dwelling: &Dwelling,
     (before, after): (&[Occupant], &[Occupant]),
     now: Moment,
-    day_start: impl Fn(Day) -> WallTime,
+    zone: &TimeZone,
 ) -> Option<Excess> {
-    let begins = after.iter().filter_map(|occupant| occupant.from);
-    let later: BTreeSet<Day> = begins.filter(|day| *day > now.day).collect();
-    let moments = later.into_iter().map(|day| Moment {
-        day,
-        at: day_start(day),
+    // Most dwellings never get near their limit, and need no look at every moment.
+    let lasting = after
+        .iter()
+        .filter(|one| one.to.is_none_or(|to| now.day <= to));
+    let n_at_most = u32::try_from(lasting.count()).unwrap_or(u32::MAX);
+    let (basis, limit) = limit_of(policy, dwelling, now.day);
+    if limit.is_none_or(|limit| basis != LimitBasis::NotInEffect && n_at_most <= limit) {
+        return None;
+    }
+    let turns = before.iter().chain(after).flat_map(|occupant| {
+        let held_until = match occupant.holding {
+            Holding::Until(until) => until,
+            Holding::Waiting | Holding::Over => None,
+        };
+        let from = occupant.from.map(|day| day.start(zone));
+        [from, occupant.to.map(|day| day.end(zone)), held_until]
     });
+    let later: BTreeSet<WallTime> = turns.flatten().filter(|at| *at > now.at).collect();
+    let moments = later.into_iter().map(|at| Moment::of(at, zone));
+    let moments = moments.filter(|moment| dwelling.is_in_effect(moment.day));
     std::iter::once(now).chain(moments).find_map(|moment| {
         let then = reckon(policy, dwelling, after, moment);
         if !then.is_over() {
@@ -468,12 +484,12 @@ mod tests {
             policy(AppliesTo::All, &[]),
             dwelling("24.00", Tenure::Rented),
         );
-        let start = |day: Day| format!("{day}T00:00:00Z").parse().unwrap();
+        let zone = TimeZone::utc();
         let excess = |before: &[Occupant], added: Occupant| {
             let mut after = before.to_vec();
             after.push(added);
             let now = moment("2026-11-22");
-            excess_of(&rule, &home, (before, &after), now, start).map(|excess| excess.moment.day)
+            excess_of(&rule, &home, (before, &after), now, &zone).map(|excess| excess.moment.day)
         };
         let mut later = occupant(2, "tenant");
         later.from = Some(day("2026-12-01"));
@@ -499,9 +515,26 @@ mod tests {
                 &home,
                 (&full, &second_card),
                 moment("2026-11-22"),
-                start
+                &zone
             ),
             None
         );
+    }
+
+    #[test]
+    fn who_stays_longer_is_measured_where_the_others_have_gone() {
+        // Two places, three persons since the rule has changed; one of them leaves today.
+        let (rule, home) = (
+            policy(AppliesTo::All, &[]),
+            dwelling("24.00", Tenure::Rented),
+        );
+        let mut leaving = occupant(3, "tenant");
+        leaving.to = Some(day("2026-11-22"));
+        let before = [occupant(1, "tenant"), occupant(2, "tenant"), leaving];
+        let mut after = before.clone();
+        after[2].to = None;
+        let now = moment("2026-11-22");
+        let excess = excess_of(&rule, &home, (&before, &after), now, &TimeZone::utc());
+        assert_eq!(excess.unwrap().moment.day, day("2026-11-23"));
     }
 }
