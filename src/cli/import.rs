@@ -26,6 +26,7 @@ const BAR_CHARS: usize = 30;
 
 /// What to import, and how.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ImportArgs {
     /// An XLSX or CSV file; `stairgate export --template FILE` writes an empty one.
     file: PathBuf,

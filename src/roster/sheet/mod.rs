@@ -10,6 +10,7 @@ mod comma;
 mod decimal;
 mod effect;
 mod export;
+mod facts;
 mod files;
 pub mod fuzz;
 mod gather;
