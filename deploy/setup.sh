@@ -2,7 +2,9 @@
 # Installs what stairgate needs on Debian 12, and nothing that is there already.
 #
 #   deploy/setup.sh demo    what `make demo` needs: FFmpeg's libraries and what their bindings are made with
-#   deploy/setup.sh test    also the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium, cargo-nextest
+#   deploy/setup.sh fuzz    what `make fuzz` needs: also a C++ compiler, for libFuzzer
+#   deploy/setup.sh test    also the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium, cargo-nextest,
+#                           and Python's gRPC in target/peers
 #
 # Runs as root, or uses sudo. Starts no service. Says nothing when there is nothing to do.
 set -euo pipefail
@@ -10,27 +12,30 @@ set -euo pipefail
 readonly profile="${1:-test}"
 readonly nextest_version="0.9.143"
 
-# FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring.
+# FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring; protoc
+# reads proto/.
 packages=(
     gcc libc6-dev make pkg-config
     clang libclang-dev
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+    protobuf-compiler
     tzdata
 )
 case "$profile" in
     demo) ;;
+    fuzz) packages+=(g++) ;;
     test)
         packages+=(
             git ffmpeg openssl
             mosquitto mosquitto-clients
-            python3 python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0
+            python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0
             gstreamer1.0-plugins-base gstreamer1.0-plugins-good
             gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
             chromium
         )
         ;;
     *)
-        echo "usage: $0 demo|test" >&2
+        echo "usage: $0 demo|fuzz|test" >&2
         exit 2
         ;;
 esac
@@ -103,9 +108,28 @@ install_rust_tools() {
     fi
 }
 
+# Python's gRPC from PyPI, pinned, in a folder of the build: gateways and peers of another make.
+install_peers() {
+    local root peers wanted
+    root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+    peers="$root/target/peers"
+    wanted="$root/tests/it/peers/requirements.txt"
+    # The copy is made last, so that an installation that was cut short is made again.
+    if cmp -s "$wanted" "$peers/requirements.txt"; then
+        return 0
+    fi
+    echo "setup: installing Python's gRPC into target/peers"
+    rm -rf "$peers"
+    mkdir -p "$root/target"
+    /usr/bin/python3 -m venv "$peers"
+    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$wanted"
+    cp "$wanted" "$peers/requirements.txt"
+}
+
 need_debian
 need_rust
 install_packages
 if [ "$profile" = test ]; then
     install_rust_tools
+    install_peers
 fi

@@ -26,6 +26,23 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Waits until the bytes of the file at `path`, if there is one, are on the disk, and has the system forget
+/// its copy of them, so that what is read next is what the disk has. For what a process left that ended
+/// in trouble: the system keeps showing bytes that the disk refused. Blocks for the disk.
+///
+/// # Errors
+/// When the file cannot be opened, or the disk does not take its bytes.
+pub fn settle_on_disk(path: &Path) -> io::Result<()> {
+    let file = match File::open(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    file.sync_all()?;
+    // Advice only; a file system without it has no copy to forget, or keeps it.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap_or_default();
+    Ok(())
+}
+
 /// The folder a file lies in; `.` for a bare name.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent()

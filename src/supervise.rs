@@ -121,8 +121,8 @@ impl Supervisor {
         self.start(task.instrument(span));
     }
 
-    /// Runs `task`, without which the gateway is no use: when it fails or panics,
-    /// [`Supervisor::failed`] tells, and the process ends non-zero.
+    /// Runs `task`, without which the gateway is no use: when it fails, panics, or ends although nobody
+    /// cancelled [`Supervisor::token`], [`Supervisor::failed`] tells, and the process ends non-zero.
     pub fn vital<F, E>(&self, name: &str, span: Span, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -130,21 +130,24 @@ impl Supervisor {
     {
         let name: Arc<str> = Arc::from(name);
         let fatal = Arc::clone(&self.fatal);
+        let token = self.token.clone();
         let guarded = async move {
             let why = match AssertUnwindSafe(task).catch_unwind().await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) if token.is_cancelled() => return,
+                Ok(Ok(())) => "it ended before it was asked to".to_owned(),
                 Ok(Err(err)) => chain(&err).to_string(),
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
             error!(task = %name, error = %why, "vital task ended");
-            fatal.send_replace(Some(format!("{name}: {why}")));
+            first(&fatal, format!("{name}: {why}"));
         };
         self.start(guarded.instrument(span));
     }
 
-    /// Says from outside a task that the gateway cannot go on (for example from the store's thread).
+    /// Says from outside a task that the gateway cannot go on (for example from the store's thread). The
+    /// first failure is the one that is told: the others follow from it.
     pub fn fail(&self, why: String) {
-        self.fatal.send_replace(Some(why));
+        first(&self.fatal, why);
     }
 
     /// Waits until a vital task has failed; says which and why.
@@ -179,6 +182,14 @@ impl Supervisor {
     fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(task);
     }
+}
+
+fn first(fatal: &watch::Sender<Option<String>>, why: String) {
+    fatal.send_if_modified(|told| {
+        let is_first = told.is_none();
+        told.get_or_insert(why);
+        is_first
+    });
 }
 
 /// Runs `work`, which may block for long (disk, FFmpeg, hashing), on the blocking pool.
@@ -321,6 +332,28 @@ mod tests {
             .group()
             .vital("store", Span::none(), async { Err(NoLuck) });
         assert_eq!(supervisor.failed().await, "store: no luck");
+        supervisor.fail("swipes: the store is closed".to_owned());
+        assert_eq!(supervisor.failed().await, "store: no luck", "the cause");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vital_task_that_ends_unasked_is_a_failure_and_one_that_is_asked_is_none() {
+        let supervisor = Supervisor::new();
+        let group = supervisor.group();
+        let asked = group.token();
+        group.vital("asked", Span::none(), async move {
+            asked.cancelled().await;
+            Ok::<(), NoLuck>(())
+        });
+        group.shutdown(Duration::from_secs(1)).await.unwrap();
+        let failed = tokio::time::timeout(Duration::from_secs(1), supervisor.failed()).await;
+        assert!(
+            failed.is_err(),
+            "an end that was asked for is none: {failed:?}"
+        );
+        supervisor.vital("unasked", Span::none(), async { Ok::<(), NoLuck>(()) });
+        let why = supervisor.failed().await;
+        assert_eq!(why, "unasked: it ended before it was asked to");
     }
 
     #[tokio::test(start_paused = true)]

@@ -61,20 +61,26 @@ pub(super) const SUCCESS_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Reconnect {
     n_failed: u32,
+    was_dark: bool,
     is_slow: bool,
 }
 
 impl Reconnect {
     /// The delay before the next dial after `err`; `lasted` is how long key frames had come.
+    ///
+    /// A camera that was dark and now answers, though not well, begins again at the smallest delay: it is
+    /// starting up, and takes connections some seconds before it speaks.
     pub(super) fn after(&mut self, err: &SessionError, lasted: Duration) -> Duration {
-        if lasted >= SUCCESS_AFTER {
+        let is_dark = err.is_dark();
+        let is_alive_again = std::mem::replace(&mut self.was_dark, is_dark) && !is_dark;
+        if lasted >= SUCCESS_AFTER || is_alive_again {
             self.n_failed = 0;
         }
         self.n_failed = self.n_failed.saturating_add(1);
         self.is_slow = matches!(err, SessionError::Mute { .. });
         let backoff = if err.is_login_refused() {
             LOGIN
-        } else if err.is_dark() {
+        } else if is_dark {
             DARK
         } else {
             match err.class() {
@@ -253,6 +259,21 @@ mod tests {
         assert!(flapping > Duration::from_secs(30));
         let lasted = reconnect.after(&SessionError::Closed, SUCCESS_AFTER);
         assert!(lasted <= Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_camera_that_starts_up_is_asked_again_soon() {
+        let mut reconnect = Reconnect::default();
+        for _ in 0..8 {
+            reconnect.after(&dark(), Duration::ZERO);
+        }
+        let starting = reconnect.after(&SessionError::Closed, Duration::ZERO);
+        assert!(starting <= Duration::from_millis(650), "{starting:?}");
+        let still = reconnect.after(&SessionError::Closed, Duration::ZERO);
+        assert!(
+            still > starting,
+            "once, not for as long as it answers badly"
+        );
     }
 
     fn url_of(listener: &TcpListener) -> Url {

@@ -13,6 +13,7 @@ use super::error::SessionError;
 use super::feed::{Feed, FeedWriter};
 use super::frame::{Frame, VideoParams};
 use super::options::{CamerasOptions, Transport};
+use super::pace;
 use super::ring::{GOP_MAX, Pushed};
 use super::session::{CodedFrame, Hangup, Item, Session, Source};
 use super::status::{Dropped, Trouble};
@@ -31,6 +32,9 @@ const DRAIN_ITEMS_MAX: usize = 512;
 
 /// How often a session that waits for packets looks at the clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest pause between two reads of datagrams: what comes meanwhile and finds no room is lost.
+const UDP_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// The system's receive buffer of a socket from which datagrams can be read in batches: 100 ms of a
 /// key frame at 100 Mbit/s, in packets that the kernel counts with 2.3 kB each. Below it, packets are
@@ -129,12 +133,14 @@ impl Life {
         reason
     }
 
-    /// How long to let packets gather; `None`: take each as it comes.
-    fn pause(&self, writer: &FeedWriter, udp_in_batches: bool) -> Option<Duration> {
+    /// How long packets may gather at most; `None`: take each as it comes.
+    fn pause_max(&self, writer: &FeedWriter, udp_in_batches: bool) -> Option<Duration> {
         if self.source.transport == Transport::Udp && !udp_in_batches {
             None
         } else if writer.is_watched() {
             Some(self.options.drain_period_watched)
+        } else if self.source.transport == Transport::Udp {
+            Some(self.options.drain_period.min(UDP_PAUSE_MAX))
         } else {
             Some(self.options.drain_period)
         }
@@ -156,6 +162,9 @@ struct Intake<'a> {
     has_bare_key_frame: bool,
     /// Packets lost with frames that were dropped.
     n_lost_before: u32,
+    /// When packets began to gather, and the bytes of frames taken since.
+    drained_at: Instant,
+    n_bytes: u64,
 }
 
 impl<'a> Intake<'a> {
@@ -173,6 +182,8 @@ impl<'a> Intake<'a> {
             key_frames_from: None,
             has_bare_key_frame: false,
             n_lost_before: 0,
+            drained_at: now,
+            n_bytes: 0,
         }
     }
 
@@ -188,12 +199,15 @@ impl<'a> Intake<'a> {
                 tokio::task::yield_now().await;
                 continue;
             }
-            match self.life.pause(self.writer, udp_in_batches) {
-                Some(pause) => tokio::select! {
-                    biased;
-                    () = self.writer.watch_begins() => {}
-                    () = tokio::time::sleep(pause) => {}
-                },
+            match self.life.pause_max(self.writer, udp_in_batches) {
+                Some(longest) => {
+                    let pause = self.pause(longest);
+                    tokio::select! {
+                        biased;
+                        () = self.writer.watch_begins() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
                 None => {
                     let next = tokio::time::timeout(LOOK_EVERY, self.session.next()).await;
                     if let Ok(item) = next {
@@ -202,6 +216,15 @@ impl<'a> Intake<'a> {
                 }
             }
         }
+    }
+
+    /// How long to let packets gather now, by the rate at which they came.
+    fn pause(&mut self, longest: Duration) -> Duration {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.drained_at);
+        let pause = pace::pause(longest, self.n_bytes, elapsed);
+        (self.drained_at, self.n_bytes) = (now, 0);
+        pause
     }
 
     /// Takes what is there; false when there may be more.
@@ -232,6 +255,7 @@ impl<'a> Intake<'a> {
 
     fn take_frame(&mut self, frame: CodedFrame) -> Result<(), SessionError> {
         self.frame_at = frame.arrived;
+        self.n_bytes += frame.data.len() as u64;
         let n_lost = frame.n_lost.saturating_add(self.n_lost_before);
         let (run, media) = match self
             .timeline

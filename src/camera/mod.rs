@@ -4,6 +4,7 @@
 
 mod frame;
 mod options;
+mod pace;
 mod error;
 mod ring;
 mod status;

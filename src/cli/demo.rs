@@ -56,7 +56,7 @@ pub(super) fn demo(n_cameras: usize, port: u16, seconds: Option<u64>, printer: &
     };
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     block_on(printer, async {
-        match run(n_cameras, web, seconds, &folder, printer).await {
+        match Box::pin(run(n_cameras, web, seconds, &folder, printer)).await {
             Ok(()) => Exit::Done,
             Err(err) => failed(printer, err.as_ref()),
         }
@@ -161,6 +161,7 @@ async fn neighbours(site: &DemoSite, folder: &Path, clock: &Clock) -> Result<Nei
     std::fs::write(folder.join("police.secret"), secret.reveal())?;
     let options = SimPoliceOptions {
         listen: ANY_PORT,
+        grpc_listen: None,
         secret,
     };
     let police = SimPolice::start(options, clock.clone(), &supervisor).await?;
@@ -283,7 +284,7 @@ fn clip_line(entry: &Entry, http: SocketAddr) -> String {
     let after_ms = settled.since(clip.window.to).as_millis();
     match clip.reason {
         Some(MissedReason::NoCamera) => format!("clip   {door:<16} none: the door has no camera"),
-        Some(reason) => format!("clip   {door:<16} missed: {reason:?}"),
+        Some(reason) => format!("clip   {door:<16} missed: {}", reason.as_str()),
         None => format!(
             "clip   {door:<16} {} {after_ms} ms after its window: {url}",
             clip.state.as_str()

@@ -56,6 +56,14 @@ pub(super) struct ImportArgs {
     config: ConfigArg,
 }
 
+/// Who works with the store directly.
+pub(super) fn command_line() -> Actor {
+    Actor {
+        name: ActorName::new(ACTOR).expect("it is a lower-case word"),
+        role: Role::Admin,
+    }
+}
+
 /// The word of a language.
 pub(super) fn language(word: &str) -> Result<Language, String> {
     match word {
@@ -167,10 +175,7 @@ async fn do_here(
     let ledger = OpenLedger::open(config, Clock::system()).await;
     let ledger = ledger.map_err(|err| cannot_open(&err, printer))?;
     let options = ImportOptions {
-        by: Actor {
-            name: ActorName::new(ACTOR).expect("it is a lower-case word"),
-            role: Role::Admin,
-        },
+        by: command_line(),
         why: args.why.clone(),
         mode: if args.skip_refused {
             Mode::SkipRefused

@@ -27,6 +27,7 @@ mod verify_store;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -241,7 +242,7 @@ async fn ended(seconds: Option<u64>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let time_is_up = async {
         match seconds {
-            Some(seconds) => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
             None => std::future::pending().await,
         }
     };
@@ -253,13 +254,21 @@ async fn ended(seconds: Option<u64>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// How long work on the blocking pool that nobody waits for any more (a read of a disk that hangs) may keep
+/// the process from its end.
+const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
+
 /// Runs `work` on a runtime of its own.
 fn block_on<F: Future<Output = Exit>>(printer: &Printer, work: F) -> Exit {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let exit = runtime.block_on(work);
+            runtime.shutdown_timeout(LEFT_BEHIND_MAX);
+            exit
+        }
         Err(err) => failed(printer, &err),
     }
 }

@@ -37,8 +37,8 @@ Example:
   stairgate simulate cameras --listen 127.0.0.1:8554 --cameras 4 --fault 30@2:freeze --fault 60@2:thaw
 
 Faults: drop=20 (of 1000), freeze, thaw, reset, reboot=10 (s), refuse=503, black-hole, jitter=200 (ms),
-burst=1000 (ms), clock-offset=-5000 (ms), clock-ppm=50, film=1, keys=all|none|4, sdp=good|garbage|no-video,
-clear")]
+burst=1000 (ms), clock-offset=-5000 (ms), clock-ppm=50, film=1, keys=all|none|4,
+sdp=good|garbage|no-video|other-codec, clear")]
     Cameras(CamerasArgs),
     /// A door that swipes a card again and again.
     #[command(after_help = "\
@@ -51,7 +51,8 @@ clock-offset=-60000 (ms), reboot, unplug, plug, clear")]
     /// A police receiver that prints what reaches it.
     #[command(after_help = "\
 Example:
-  stairgate simulate police --listen 127.0.0.1:9000 --secret-file secrets/duty-room --fault 10@refuse=503
+  stairgate simulate police --listen 127.0.0.1:9000 --grpc 127.0.0.1:50051 --secret-file secrets/duty-room \
+    --fault 10@refuse=503
 
 Faults: refuse=503, slow=5000 (ms), decline=retry|final, hang, close, truncate, down, clear")]
     Police(PoliceArgs),
@@ -117,7 +118,10 @@ pub(super) struct PoliceArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-    /// File with the secret shared with the gateway.
+    /// Where to take alerts by gRPC (AlertSink) besides.
+    #[arg(long)]
+    grpc: Option<SocketAddr>,
+    /// File with the secret shared with the gateway: signs webhooks, is the token of gRPC.
     #[arg(long)]
     secret_file: PathBuf,
     /// [SECONDS@]FAULT; at once unless said.
@@ -293,16 +297,21 @@ async fn police(args: PoliceArgs, printer: &Printer) -> Result<(), Failure> {
     let secret = Secret::new(std::fs::read_to_string(&args.secret_file)?.trim_end());
     let options = SimPoliceOptions {
         listen: args.listen,
+        grpc_listen: args.grpc,
         secret,
     };
     let police = SimPolice::start(options, Clock::system(), &supervisor).await?;
     printer.out(police.url().as_str());
+    if let Some(url) = police.grpc_url() {
+        printer.out(&format!("{url} (gRPC)"));
+    }
     let mut messages = police.subscribe();
     let shown = async {
         while let Ok(message) = messages.recv().await {
             printer.out(&format!(
-                "{} {} revision {} after {} ms{}",
+                "{} {} {} revision {} after {} ms{}",
                 message.received_at,
+                message.via.as_str(),
                 message.kind,
                 message.revision,
                 message.delay().as_millis(),

@@ -5,7 +5,9 @@
 //! `deploy/gateway.toml` is the reference of every key with its default and unit, and a test holds
 //! it to what is read here.
 
+mod cases;
 mod devices;
+mod grpc;
 mod linkages;
 mod mqtt;
 mod options;
@@ -14,6 +16,10 @@ mod section;
 mod site;
 mod values;
 
+#[cfg(test)]
+mod cases_tests;
+#[cfg(test)]
+mod linkages_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
@@ -34,13 +40,17 @@ pub use crate::footage::FreeSpaceFloor;
 
 use crate::domain::access::AtDoor;
 use crate::domain::alert::AlertKind;
+use crate::domain::case::CaseRules;
 use crate::domain::clip::ClipLength;
-use crate::domain::id::CompoundId;
+use crate::domain::id::{CompoundId, LinkageId};
 use crate::domain::place::{Door, Stairwell};
 use crate::domain::reckoning::LimitPolicy;
 use crate::domain::secret::Secret;
 use crate::door::{Broker, Dialect};
+use crate::feed::FeedTlsFiles;
 use crate::linkage::envelope::Include;
+use crate::linkage::grpc::GrpcOptions;
+use crate::linkage::mqtt::MqttLinkageOptions;
 use crate::linkage::webhook::WebhookOptions;
 use crate::outbox::FloodOptions;
 use crate::telemetry::LogOptions;
@@ -83,8 +93,12 @@ pub struct Config {
     pub card_shared_within: Duration,
     /// `[web]`.
     pub web: WebRules,
+    /// `[grpc]`; `None`: no feed is served.
+    pub grpc: Option<FeedRules>,
     /// `[outbox]`.
     pub outbox: OutboxRules,
+    /// `[case]`.
+    pub case: CaseConfig,
     /// `[[stairwell]]`, by id; each id once.
     pub stairwells: Vec<Stairwell>,
     /// `[[camera]]`, in the file's order; each id once.
@@ -161,6 +175,15 @@ pub struct OutboxRules {
     pub flood: FloodOptions,
 }
 
+/// What cases are held to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseConfig {
+    /// The folder of the pictures that people add.
+    pub pictures: PathBuf,
+    /// Deadlines, and who is answerable where.
+    pub rules: CaseRules,
+}
+
 /// A user name with its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -193,11 +216,37 @@ pub enum DecisionMode {
 /// A receiver of alerts outside.
 #[derive(Clone, Debug)]
 pub struct Linkage {
-    /// How to reach it, and the secret shared with it.
-    pub webhook: WebhookOptions,
+    /// Its id; each id once.
+    pub id: LinkageId,
+    /// How to reach it, and the secrets shared with it.
+    pub receiver: Receiver,
     /// The kinds it gets.
     pub kinds: BTreeSet<AlertKind>,
     /// What it gets beside the facts of every message.
+    pub include: Include,
+    /// Is it told of each move of an alert's case?
+    pub case_changes: bool,
+}
+
+/// How to reach a receiver of alerts, by its kind.
+#[derive(Clone, Debug)]
+pub enum Receiver {
+    /// `webhook`.
+    Webhook(WebhookOptions),
+    /// `grpc`.
+    Grpc(GrpcOptions),
+    /// `mqtt`.
+    Mqtt(MqttLinkageOptions),
+}
+
+/// The gRPC interface for programs of duty rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRules {
+    /// Beyond loopback only with TLS; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Certificate and key; `None`: unencrypted, on loopback.
+    pub tls: Option<FeedTlsFiles>,
+    /// Personal data that its readers get besides.
     pub include: Include,
 }
 
@@ -309,10 +358,17 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
     let web = site::web(top, &store);
     let outbox = site::outbox(top);
     let stairwells = devices::stairwells(top);
+    let case = cases::read(top, &store, &stairwells);
     let cameras = devices::cameras(top, &stairwells);
     let doors = devices::doors(top, &stairwells, &cameras);
-    let linkages = linkages::read(top);
-    let mqtt = mqtt::read(top, compound.as_ref().map(|compound| &compound.id), &doors);
+    let grpc = grpc::read(top);
+    let compound_id = compound.as_ref().map(|compound| &compound.id);
+    let mqtt = mqtt::read(top, compound_id, &doors);
+    let site = linkages::Site {
+        compound: compound_id,
+        topic_prefix: &mqtt.topic_prefix,
+    };
+    let linkages = linkages::read(top, &site);
     Some(Config {
         file: file.to_owned(),
         warnings: Vec::new(),
@@ -328,7 +384,9 @@ fn read(top: &mut Section<'_>, file: &Path) -> Option<Config> {
         at_door,
         card_shared_within,
         web,
+        grpc,
         outbox,
+        case,
         stairwells: stairwells.into_values().collect(),
         cameras: cameras
             .into_iter()

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::tests::Site;
 use super::*;
+use crate::domain::case::Allowances;
 
 const REFERENCE: &str = include_str!("../../deploy/gateway.toml");
 
@@ -27,12 +28,14 @@ fn the_reference_is_valid_with_all_its_examples() {
         text.push('\n');
     }
     // Of two places for one secret only one may be kept; the dialects exclude each other.
-    for gone in ["password_env", "secret_env", "hostname"] {
+    for gone in ["password_env", "secret_env", "token_env", "hostname"] {
         text = without(&text, gone);
     }
     text = text.replace("controller = \"native\"", "controller = \"uhppoted\"");
     text = text.replace("\"b03-u1-door\", ", "");
     text = text.replace("kind = \"webhook\"  ", "kind = \"webhook\"");
+    // A deadline is for a severity or for kinds.
+    text = text.replace("kinds = [\"door-held\", \"camera-offline\"]\n", "");
     fs::create_dir(site.0.path().join("secrets")).unwrap();
     for name in [
         "mqtt",
@@ -40,18 +43,32 @@ fn the_reference_is_valid_with_all_its_examples() {
         "cameras",
         "b03-u2-door",
         "duty-room",
+        "police",
+        "local",
     ] {
         site.secret(&format!("secrets/{name}"), "secret");
     }
     for name in [
         "secrets/broker-ca.pem",
         "secrets/duty-room-ca.pem",
+        "secrets/gateway.pem",
+        "secrets/gateway.key",
+        "secrets/feed.pem",
+        "secrets/feed.key",
+        "secrets/rooms-ca.pem",
         "roster.csv",
     ] {
         site.secret(name, "");
     }
     let config = site.load(&text).unwrap_or_else(|err| panic!("{err}"));
-    assert_eq!(config.linkages.len(), 1);
+    assert_eq!(config.linkages.len(), 3);
+    assert!(config.grpc.is_some_and(|rules| rules.tls.is_some()));
+    assert_eq!(config.case.rules.grids.grids.len(), 1);
+    assert_eq!(
+        config.case.rules.deadlines.by_severity[&1],
+        Allowances::of_severity(1),
+        "what the reference shows is the default"
+    );
 }
 
 fn is_toml(line: &str) -> bool {
@@ -87,7 +104,8 @@ fn the_reference_has_every_key_and_no_other() {
     let report = Report::new(PathBuf::new(), &|_| None);
     // One table of each kind, so that every key is asked for.
     let text = "[[stairwell]]\n[[camera]]\n[[door]]\ncontroller = \"esp-rfid\"\n[[door]]\n\
-                controller = \"uhppoted\"\n[[linkage]]\n[[mqtt.credential]]\n";
+                controller = \"uhppoted\"\n[[linkage]]\n[[linkage]]\nkind = \"grpc\"\n\
+                [[linkage]]\nkind = \"mqtt\"\n[[mqtt.credential]]\n[[case.deadline]]\n[[case.grid]]\n";
     let (_, asked) = parse(text, Path::new("gateway.toml"), report);
     let refused_always = ["web.tls_cert_file", "web.tls_key_file"];
     let asked: BTreeSet<String> = asked

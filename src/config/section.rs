@@ -214,6 +214,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some((value, spot)) = self.ask(key) else {
+            return default;
+        };
+        let DeValue::Boolean(flag) = value else {
+            self.wrong_type(&spot, value, "true or false");
+            return default;
+        };
+        *flag
+    }
+
     /// A decimal number, written with or without quotes, as its text.
     pub(super) fn decimal(&mut self, key: &'static str) -> Option<At<String>> {
         let (value, spot) = self.ask(key)?;

@@ -34,12 +34,12 @@ impl Site {
     }
 
     /// All problems as printed, without the folder's name.
-    fn refused(&self, text: &str) -> String {
+    pub(super) fn refused(&self, text: &str) -> String {
         self.clean(&self.load(text).unwrap_err().to_string())
     }
 
     /// All warnings as printed.
-    fn warned(&self, text: &str) -> String {
+    pub(super) fn warned(&self, text: &str) -> String {
         let config = self.load(text).unwrap_or_else(|err| panic!("{err}"));
         let lines = config
             .warnings
@@ -53,14 +53,14 @@ impl Site {
     }
 }
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
 [compound]
 id = "majian-1"
 name = "马涧花园一区"
 time_zone = "Asia/Shanghai"
 "#;
 
-const WHOLE: &str = r#"
+pub(super) const WHOLE: &str = r#"
 [compound]
 id = "majian-1"
 name = "马涧花园一区"

@@ -144,7 +144,10 @@ impl AlertKind {
             AlertKind::DoorHeld => ("门长时间未关", "door held open"),
             AlertKind::CameraOffline => ("摄像机离线", "camera offline"),
             AlertKind::DoorOffline => ("门禁控制器离线", "door controller offline"),
-            AlertKind::DiskLow => ("存储空间不足", "disk space low"),
+            AlertKind::DiskLow => (
+                "录像磁盘空间不足或不在线",
+                "footage disk low on space or away",
+            ),
             AlertKind::LinkageDown => ("联动平台不可达", "linkage down"),
             AlertKind::SwipeRejects => ("无法识别的刷卡数据", "unreadable swipe messages"),
             AlertKind::ClockSkew => ("设备时钟偏差过大", "clock skew"),

@@ -147,8 +147,12 @@ pub enum GapReason {
     PacketsLost,
     /// The window reaches back before what the ring held.
     BeforePreRoll,
-    /// The disk could not take the bytes.
+    /// The disk had no space.
     DiskFull,
+    /// The footage disk was away, or another one was in its place.
+    DiskAway,
+    /// The footage could not be written although there was space: the disk failed.
+    WriteFailed,
     /// The gateway was not running.
     GatewayDown,
 }
@@ -176,10 +180,30 @@ pub enum MissedReason {
     CameraDown,
     /// Too many clips were asked of this camera at once.
     Overload,
-    /// The disk could not take the bytes.
+    /// The disk had no space.
     DiskFull,
+    /// The footage disk was away, or another one was in its place.
+    DiskAway,
+    /// The footage could not be written although there was space: the disk failed.
+    WriteFailed,
     /// The footage was deleted by retention.
     Deleted,
+}
+
+impl MissedReason {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MissedReason::NoFootage => "no-footage",
+            MissedReason::NoCamera => "no-camera",
+            MissedReason::CameraDown => "camera-down",
+            MissedReason::Overload => "overload",
+            MissedReason::DiskFull => "disk-full",
+            MissedReason::DiskAway => "disk-away",
+            MissedReason::WriteFailed => "write-failed",
+            MissedReason::Deleted => "deleted",
+        }
+    }
 }
 
 /// What became of a clip.
@@ -311,6 +335,22 @@ impl ClipRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_reasons_are_those_of_json() {
+        for reason in [
+            MissedReason::NoFootage,
+            MissedReason::NoCamera,
+            MissedReason::CameraDown,
+            MissedReason::Overload,
+            MissedReason::DiskFull,
+            MissedReason::DiskAway,
+            MissedReason::WriteFailed,
+            MissedReason::Deleted,
+        ] {
+            assert_eq!(serde_json::json!(reason), reason.as_str());
+        }
+    }
 
     #[test]
     fn footage_names_survive_the_round_trip_and_cannot_escape() {

@@ -108,6 +108,10 @@ slug_id!(
     LinkageId
 );
 slug_id!(
+    /// One cell of the grid map: some buildings for which the same parties are answerable.
+    GridId
+);
+slug_id!(
     /// A flat with a floor area.
     DwellingId
 );

@@ -4,7 +4,9 @@
 
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod card;
+pub mod case;
 pub mod clip;
 pub mod dwelling;
 pub mod entry;

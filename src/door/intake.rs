@@ -53,6 +53,8 @@ pub(super) struct Message<'a> {
     /// Its length as sent; longer than `payload` when that was too large to be read.
     pub(super) payload_bytes: usize,
     pub(super) retained: bool,
+    /// When its sender connected to us; `None`: it is at a broker.
+    pub(super) connected: Option<Instant>,
 }
 
 /// What a message says; [`Heard::with`] adds the receipt it waits for.
@@ -197,7 +199,7 @@ impl Intake {
         let routes = self.routes.load();
         let mut door = None;
         match self.understand(&routes, message, &arrival, &mut door) {
-            Ok((door, report)) => self.heard(door, report, &arrival),
+            Ok((door, report)) => self.heard(door, report, &arrival, message.connected),
             Err(unread) => {
                 let label = door.as_ref().map_or("", DoorId::as_str);
                 self.metrics.swipe(label, "rejected");
@@ -276,13 +278,19 @@ impl Intake {
         Ok((door, report))
     }
 
-    fn heard(&self, door: DoorId, report: Report, arrival: &Arrival) -> Option<Heard> {
+    fn heard(
+        &self,
+        door: DoorId,
+        report: Report,
+        arrival: &Arrival,
+        connected: Option<Instant>,
+    ) -> Option<Heard> {
         let received_at = arrival.received_at;
         match report {
             Report::Swipe(parts) => {
                 let mut swipe = parts.arrived(door, arrival);
                 self.metrics.swipe(swipe.door.as_str(), "decoded");
-                swipe.may_have_waited = !self.book.swiped(&swipe);
+                swipe.may_have_waited = !self.book.swiped(&swipe, connected);
                 Some(Heard::Swipe(swipe))
             }
             Report::State { state, at } => {

@@ -158,6 +158,20 @@ impl Doors {
         }
     }
 
+    /// Would we know if the controller of `door` had connected anew? Of the endpoint inside, always; at a
+    /// broker, when the controller was seen to say so, by its status or its last will.
+    pub fn knows_link_of(&self, door: &DoorId) -> bool {
+        match &self.shared.carrier {
+            Carrier::Embedded(_) => true,
+            Carrier::Client(_) => self.shared.context.book.announces(door),
+        }
+    }
+
+    /// Takes in what was learnt of the clock of `door`: what to add to its time to get ours, in ns.
+    pub fn set_skew(&self, door: &DoorId, skew_ns: Option<i64>) {
+        self.shared.context.book.set_skew(door, skew_ns);
+    }
+
     /// What is known of each door, by id.
     pub fn status(&self) -> Vec<DoorStatus> {
         self.shared.context.book.snapshot()

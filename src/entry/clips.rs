@@ -25,6 +25,8 @@ use crate::time::Clock;
 
 /// Outcomes worked on at once; each reads its clip once to take its sum.
 const SETTLING_MAX: usize = 4;
+/// Outcomes that wait for the footage disk to come back; beyond that clips are settled anew from the files.
+const WAITING_MAX: usize = 4_096;
 /// How often pending clips are looked through for those nobody works on.
 const RECONCILE_PERIOD: Duration = Duration::from_secs(15);
 
@@ -44,6 +46,8 @@ pub struct ClipDesk {
     /// How much is kept around a swipe.
     pub length: ClipLength,
     in_hand: Arc<Mutex<HashSet<(EntryId, CameraId)>>>,
+    /// Outcomes whose footage is on a disk that is away.
+    waiting: Arc<Mutex<Vec<(EntryId, CameraId, ClipOutcome)>>>,
     /// Sums taken at once; the others wait, they are not refused.
     summing: Arc<Semaphore>,
 }
@@ -56,6 +60,16 @@ pub(super) struct ClipOrder {
     pub(super) window: ClipWindow,
     /// When the swipe happened, if just now; `None`: the window lies in the past.
     pub(super) happened: Option<Instant>,
+}
+
+/// The sum of a clip's file.
+enum Sum {
+    /// 64 hexadecimal digits.
+    Is(String),
+    /// There is no such file, or it cannot be made.
+    None,
+    /// The footage is on a disk that is away.
+    DiskAway,
 }
 
 impl ClipDesk {
@@ -76,6 +90,7 @@ impl ClipDesk {
             clock,
             length,
             in_hand: Arc::default(),
+            waiting: Arc::default(),
             summing: Arc::new(Semaphore::new(SETTLING_MAX)),
         }
     }
@@ -104,19 +119,27 @@ impl ClipDesk {
     ) -> Result<(), StoreError> {
         let mut timer = tokio::time::interval(RECONCILE_PERIOD);
         let mut in_work = FuturesUnordered::new();
+        // One at a time, polled beside the outcomes: both take turns at the sums, so that neither may stand
+        // still while the other waits.
+        let mut rounds = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 Some(done) = in_work.next(), if !in_work.is_empty() => done?,
+                Some(done) = rounds.next(), if !rounds.is_empty() => done?,
                 outcome = settled.recv(), if in_work.len() < SETTLING_MAX => match outcome {
                     Some(outcome) => in_work.push(self.take(outcome)),
                     // The footage has closed: nothing more will come.
                     None => break,
                 },
                 () = closed.cancelled(), if !settled.is_closed() => settled.close(),
-                _ = timer.tick(), if !stop.is_cancelled() => self.reconcile().await?,
+                _ = timer.tick(), if rounds.is_empty() && !stop.is_cancelled() => {
+                    rounds.push(self.reconcile());
+                }
             }
         }
+        // What it had in hand is taken up again at the next start.
+        drop(rounds);
         while let Some(done) = in_work.next().await {
             done?;
         }
@@ -160,12 +183,13 @@ impl ClipDesk {
         camera: &CameraId,
         window: ClipWindow,
     ) -> Result<(), StoreError> {
-        if !self.footage.is_there() {
-            // What is on the footage disk is not known now; the entry stays pending until it is back.
+        let hand = (entry, camera.clone());
+        self.in_hand.lock().insert(hand.clone());
+        let Some(outcome) = self.footage.settle_past(camera, window).await else {
+            // The disk is away; the entry stays pending until it is back.
+            self.in_hand.lock().remove(&hand);
             return Ok(());
-        }
-        self.in_hand.lock().insert((entry, camera.clone()));
-        let outcome = self.footage.settle_past(camera, window).await;
+        };
         self.record(entry, camera, outcome).await
     }
 
@@ -182,7 +206,14 @@ impl ClipDesk {
         outcome: ClipOutcome,
     ) -> Result<(), StoreError> {
         let at = self.clock.now();
-        let sha256 = self.sum(entry, camera, &outcome, at).await?;
+        let sha256 = match self.sum(entry, camera, &outcome, at).await? {
+            Sum::Is(sha256) => Some(sha256),
+            Sum::None => None,
+            Sum::DiskAway => {
+                self.wait_for_disk(entry, camera, outcome);
+                return Ok(());
+            }
+        };
         let settlement = Settlement {
             outcome,
             sha256,
@@ -200,31 +231,42 @@ impl ClipDesk {
         Ok(())
     }
 
+    /// Keeps an outcome until its footage can be read; the entry stays pending.
+    fn wait_for_disk(&self, entry: EntryId, camera: &CameraId, outcome: ClipOutcome) {
+        let mut waiting = self.waiting.lock();
+        if waiting.len() < WAITING_MAX {
+            waiting.push((entry, camera.clone(), outcome));
+        } else {
+            self.in_hand.lock().remove(&(entry, camera.clone()));
+        }
+    }
+
     async fn sum(
         &self,
         id: EntryId,
         camera: &CameraId,
         outcome: &ClipOutcome,
         at: crate::time::WallTime,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Sum, StoreError> {
         if matches!(outcome, ClipOutcome::Missed(_)) {
-            return Ok(None);
+            return Ok(Sum::None);
         }
         let Some(entry) = self.store.get(tables::ENTRIES, &id)? else {
-            return Ok(None);
+            return Ok(Sum::None);
         };
         let of_camera = |clip: &&ClipRecord| clip.camera.as_ref() == Some(camera);
         let Some(clip) = entry.clips.iter().find(of_camera) else {
-            return Ok(None);
+            return Ok(Sum::None);
         };
         let mut clip = clip.clone();
         clip.settle(outcome.clone(), at);
         let _turn = self.summing.acquire().await;
         match self.shelf.get(&id, &clip).await {
-            Ok(exported) => Ok(Some(exported.sha256.clone())),
+            Ok(exported) => Ok(Sum::Is(exported.sha256.clone())),
+            Err(_) if !self.footage.is_there_now().await => Ok(Sum::DiskAway),
             Err(err) => {
                 warn!(entry = %id, %camera, error = %chain(&err), "clip cannot be summed");
-                Ok(None)
+                Ok(Sum::None)
             }
         }
     }
@@ -232,6 +274,12 @@ impl ClipDesk {
     /// Looks through pending clips: those whose window is still open are asked for again, those
     /// whose window is over are settled from the files.
     async fn reconcile(&self) -> Result<(), StoreError> {
+        if self.footage.is_there() {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            for (entry, camera, outcome) in waiting {
+                self.record(entry, &camera, outcome).await?;
+            }
+        }
         let now = self.clock.now();
         for row in self.store.scan(tables::PENDING_CLIPS, &()) {
             let (id, ()) = row?;
@@ -258,8 +306,10 @@ impl ClipDesk {
                         happened: Some(happened),
                     };
                     self.request(&order, camera, happened).await?;
-                } else {
+                } else if self.footage.is_there() {
                     self.settle_past(id, camera, clip.window).await?;
+                } else {
+                    continue;
                 }
                 info!(entry = %id, %camera, "pending clip taken up again");
             }

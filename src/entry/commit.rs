@@ -119,6 +119,9 @@ pub(super) fn remove_entry(txn: &mut Txn<'_>, id: EntryId) -> Result<(), StoreEr
         );
     }
     txn.delete(tables::PENDING_CLIPS, &id);
+    for alert in &entry.alerts {
+        txn.delete(tables::ALERTS_BY_ENTRY, &(id, *alert));
+    }
     txn.put(tables::SEEN_ALONE, &(entry.received_at, id), &())?;
     for span in entry.clips.iter().flat_map(|clip| &clip.spans) {
         txn.delete(tables::FOOTAGE_USES, &(span.file.clone(), id));

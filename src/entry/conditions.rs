@@ -17,15 +17,15 @@ use crate::domain::id::{AlertId, CameraId, DoorId, LinkageId};
 use crate::domain::place::Place;
 use crate::domain::swipe::{DoorState, Reject};
 use crate::door::DoorEvent;
-use crate::footage::FootageEvent;
+use crate::footage::DiskReport;
 use crate::outbox::{self, Change, Outbox, OutboxEvent};
 use crate::store::{Store, StoreError, Txn, tables};
 use crate::time::{Clock, WallTime};
 
 /// Unreadable messages kept, at most; the newest stay.
 const REJECTS_MAX: u64 = 1_000;
-/// Unreadable messages of one door within this long make one alert.
-const REJECTS_ALERT_PERIOD_S: i64 = 3_600;
+/// What happens within this long (unreadable messages of one door, early deletions) makes one alert.
+const COUNTED_PERIOD_S: i64 = 3_600;
 
 /// A door that reports the same again after so long (one that never says that it is shut) raises it
 /// anew.
@@ -40,8 +40,10 @@ pub enum Subject {
     Camera(CameraId),
     /// A receiver of alerts.
     Linkage(LinkageId),
-    /// The footage disk.
+    /// The space on the footage disk.
     Disk,
+    /// Whether the footage disk is there.
+    DiskPresence,
 }
 
 /// Raises and ends alerts on conditions. Cheap to clone.
@@ -116,33 +118,38 @@ impl Conditions {
         }
     }
 
-    /// Takes in what the footage disk said.
+    /// Takes in how the footage disk is, and what it has done since `before`. Saying the same again does
+    /// nothing, so it is said once at the start too: what an earlier process left standing ends then.
     ///
     /// # Errors
-    /// [`StoreError`] of the transaction.
-    pub async fn take_footage_event(&self, event: FootageEvent) -> Result<(), StoreError> {
-        match event {
-            FootageEvent::DiskLow { free_bytes } => {
-                let detail = format!("{} MB free", free_bytes / 1_000_000);
-                self.begin(AlertKind::DiskLow, Subject::Disk, detail).await
-            }
-            FootageEvent::DiskGone => {
-                self.begin(
-                    AlertKind::DiskLow,
-                    Subject::Disk,
-                    "footage disk is away".to_owned(),
-                )
-                .await
-            }
-            FootageEvent::EarlyDeletion { n_files, bytes } => {
-                let mb = bytes / 1_000_000;
-                let detail = format!("{n_files} files ({mb} MB) deleted before their time");
-                self.begin(AlertKind::DiskLow, Subject::Disk, detail).await
-            }
-            FootageEvent::DiskFine | FootageEvent::DiskBack => {
-                self.end(AlertKind::DiskLow, Subject::Disk).await
-            }
+    /// [`StoreError`] of a transaction.
+    pub async fn take_disk_report(
+        &self,
+        before: DiskReport,
+        report: DiskReport,
+    ) -> Result<(), StoreError> {
+        if report.is_away {
+            let detail = "footage disk is away".to_owned();
+            self.begin(AlertKind::DiskLow, Subject::DiskPresence, detail)
+                .await?;
+        } else {
+            self.end(AlertKind::DiskLow, Subject::DiskPresence).await?;
         }
+        match report.is_low {
+            Some(true) => {
+                let detail = format!("{} MB free", report.free_bytes / 1_000_000);
+                self.begin(AlertKind::DiskLow, Subject::Disk, detail)
+                    .await?;
+            }
+            Some(false) => self.end(AlertKind::DiskLow, Subject::Disk).await?,
+            None => {}
+        }
+        let n_files = report.n_early_files.saturating_sub(before.n_early_files);
+        let bytes = report.early_bytes.saturating_sub(before.early_bytes);
+        if n_files > 0 {
+            self.deleted_early(n_files, bytes).await?;
+        }
+        Ok(())
     }
 
     /// Takes in that a receiver of alerts went away or came back; tells the others.
@@ -216,7 +223,9 @@ impl Conditions {
         let policy = match &subject {
             // A receiver that is down is not told of it; the others are.
             Subject::Linkage(linkage) => Arc::new(standing.without(linkage)),
-            Subject::Door(_) | Subject::Camera(_) | Subject::Disk => standing,
+            Subject::Door(_) | Subject::Camera(_) | Subject::Disk | Subject::DiskPresence => {
+                standing
+            }
         };
         let begun = self
             .store
@@ -283,7 +292,9 @@ impl Conditions {
                 options.doors.get(id).map(|door| door.place.clone()),
             ),
             Some(Subject::Camera(id)) => (None, Some(id.clone()), options.cameras.get(id).cloned()),
-            Some(Subject::Linkage(_) | Subject::Disk) | None => (None, None, None),
+            Some(Subject::Linkage(_) | Subject::Disk | Subject::DiskPresence) | None => {
+                (None, None, None)
+            }
         };
         let key = subject
             .map(|subject| condition_key(kind, subject))
@@ -304,6 +315,43 @@ impl Conditions {
         }
     }
 
+    /// Counts footage that was deleted before its time in one alert an hour.
+    async fn deleted_early(&self, n_files: u64, bytes: u64) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let hour = now.unix_s().div_euclid(COUNTED_PERIOD_S);
+        let mb = bytes / 1_000_000;
+        let detail = format!("{n_files} files ({mb} MB) deleted before their time");
+        let count = u32::try_from(n_files).unwrap_or(u32::MAX);
+        let alert = Alert {
+            id: AlertId::derive(&[b"early-deletion", &hour.to_be_bytes()]),
+            count,
+            ..self.alert(AlertKind::DiskLow, Some(&Subject::Disk), detail)
+        };
+        self.raise_counted(alert, |_| Ok(())).await
+    }
+
+    /// Raises `alert`, or adds its count to the alert of the same id: a receiver is told once. `with` is
+    /// done in the same transaction.
+    async fn raise_counted(
+        &self,
+        alert: Alert,
+        with: impl FnOnce(&mut Txn<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let policy = self.outbox.raise_policy();
+        self.store
+            .write(move |txn| {
+                with(txn)?;
+                if let Some(mut standing) = txn.get(tables::ALERTS, &alert.id)? {
+                    standing.count = standing.count.saturating_add(alert.count);
+                    return txn.put(tables::ALERTS, &alert.id, &standing);
+                }
+                outbox::raise(txn, &alert, &policy, false, alert.raised_at).map(|_| ())
+            })
+            .await?;
+        self.outbox.wake();
+        Ok(())
+    }
+
     /// Keeps the reject and counts it in one alert a door and hour.
     async fn reject(&self, reject: Reject) -> Result<(), StoreError> {
         let now = self.clock.now();
@@ -313,7 +361,7 @@ impl Conditions {
             "unreadable message"
         );
         let subject = reject.door.as_ref().map_or("unknown", DoorId::as_str);
-        let hour = now.unix_s().div_euclid(REJECTS_ALERT_PERIOD_S);
+        let hour = now.unix_s().div_euclid(COUNTED_PERIOD_S);
         let id = AlertId::derive(&[b"swipe-rejects", subject.as_bytes(), &hour.to_be_bytes()]);
         let known = reject.door.clone().map(Subject::Door);
         let alert = Alert {
@@ -324,20 +372,8 @@ impl Conditions {
                 reject.reason.clone(),
             )
         };
-        let policy = self.outbox.raise_policy();
-        self.store
-            .write(move |txn| {
-                put_reject(txn, &reject, now)?;
-                if let Some(mut standing) = txn.get(tables::ALERTS, &id)? {
-                    // Only the count: a receiver is told once an hour.
-                    standing.count = standing.count.saturating_add(1);
-                    return txn.put(tables::ALERTS, &id, &standing);
-                }
-                outbox::raise(txn, &alert, &policy, false, now).map(|_| ())
-            })
-            .await?;
-        self.outbox.wake();
-        Ok(())
+        self.raise_counted(alert, move |txn| put_reject(txn, &reject, now))
+            .await
     }
 }
 
@@ -362,6 +398,7 @@ fn condition_key(kind: AlertKind, subject: &Subject) -> String {
         Subject::Camera(id) => id.as_str(),
         Subject::Linkage(id) => id.as_str(),
         Subject::Disk => "footage",
+        Subject::DiskPresence => "footage-away",
     };
     format!("{}/{subject}", kind.as_str())
 }

@@ -19,7 +19,7 @@ use super::assemble::{Assembled, Facts, assemble, live_delay};
 use super::clips::{ClipDesk, ClipOrder};
 use super::commit::{Committed, commit};
 use super::conditions::Conditions;
-use super::placement::{Placement, SkewEstimate, SwipeTimes, place};
+use super::placement::{Placement, SkewEstimate, SwipeTimes};
 use super::shared::{LastSeen, SharedRule};
 use crate::domain::access::{Decision, Outcome};
 use crate::domain::alert::AlertKind;
@@ -50,6 +50,9 @@ pub struct EntryOptions {
     pub length: ClipLength,
     /// Largest difference between a controller's clock and ours that is taken for none.
     pub clocks_agree_within: Duration,
+    /// Longest time that a swipe is believed to have waited on its way: that of footage, since of what is
+    /// older there is nothing to show.
+    pub late_max: Duration,
     /// What raises `card-shared`.
     pub card_shared: SharedRule,
 }
@@ -155,21 +158,17 @@ impl Pipeline {
             return Placed::Other(event);
         };
         let skew = skews.entry(swipe.door.clone()).or_default();
-        let times = SwipeTimes {
+        let options = self.options.load();
+        let placement = skew.place(&SwipeTimes {
+            key: &swipe.key,
             received: swipe.received_at,
             said: swipe.controller_at,
-            skew_ns: skew.skew_ns(),
-            agree_within: self.options.load().clocks_agree_within,
+            agree_within: options.clocks_agree_within,
+            late_max: options.late_max,
             may_have_waited: swipe.may_have_waited,
-        };
-        let placement = place(&times);
-        if let (Some(said), false) = (swipe.controller_at, times.may_have_waited) {
-            if matches!(placement, Placement::Disagrees { .. }) && times.skew_ns.is_some() {
-                // The controller's clock was set; what we knew of it is void.
-                skew.reset();
-            }
-            skew.observe(swipe.received_at, said);
-        }
+            link_is_known: self.doors.knows_link_of(&swipe.door),
+        });
+        self.doors.set_skew(&swipe.door, skew.skew_ns());
         Placed::Swipe {
             swipe,
             ack,

@@ -1,12 +1,18 @@
 //! When a swipe happened: live, late, or told by a clock that is off.
 //!
 //! The gateway's own clock at arrival is right to within the network's delay for a live swipe. The
-//! controller's clock is right to within its skew, which is estimated for each door as the *least*
+//! controller's clock is right to within its skew, which is learnt for each door as the *least*
 //! difference of recent swipes: a message can be delayed on its way but never arrive early.
+//!
+//! A swipe that comes later than the skew allows has waited somewhere, or its controller's clock was set
+//! back. Which of the two decides which people a clip shows, so it rests on evidence: what the link tells
+//! ([`SwipeTimes::may_have_waited`]), and where it tells nothing, that claims within a backlog rise while
+//! those of a clock that was set back fall once and then keep their new difference.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::domain::swipe::SwipeKey;
 use crate::time::WallTime;
 
 /// Swipes remembered for a door's skew.
@@ -15,51 +21,53 @@ const SAMPLES_MAX: usize = 16;
 const SAMPLES_MIN: usize = 3;
 /// A delay up to this is the network's, and the swipe is live.
 const LIVE_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Swipes of one door that arrive within this, but claim to be further apart, come out of a backlog.
+const BURST: Duration = Duration::from_secs(5);
 
 /// How the times of one door's controller compare with ours.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SkewEstimate {
-    /// `received - said`, in ns, of recent swipes, oldest first.
+    /// `received - said`, in ns, of recent live swipes, oldest first.
     samples_ns: VecDeque<i64>,
+    /// The latest swipes, oldest first: who comes again is nothing new.
+    recent: VecDeque<SwipeKey>,
+    /// The two times of the latest swipe that was new.
+    last: Option<Times>,
+    /// The latest one that was taken to have waited although its link told of nothing.
+    suspect: Option<Times>,
 }
 
-impl SkewEstimate {
-    /// Takes in one swipe's two times.
-    pub(super) fn observe(&mut self, received: WallTime, said: WallTime) {
-        if self.samples_ns.len() == SAMPLES_MAX {
-            self.samples_ns.pop_front();
-        }
-        self.samples_ns.push_back(received.ns_since(said));
-    }
+/// When a swipe arrived and when it claims to have happened.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    received: WallTime,
+    said: WallTime,
+}
 
-    /// Forgets everything: the controller's clock was set.
-    pub(super) fn reset(&mut self) {
-        self.samples_ns.clear();
-    }
-
-    /// What to add to the controller's time to get ours; `None` before three swipes.
-    pub(super) fn skew_ns(&self) -> Option<i64> {
-        if self.samples_ns.len() < SAMPLES_MIN {
-            return None;
-        }
-        self.samples_ns.iter().min().copied()
+impl Times {
+    fn difference_ns(self) -> i64 {
+        self.received.ns_since(self.said)
     }
 }
 
 /// What the placement of a swipe rests on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SwipeTimes {
+pub(super) struct SwipeTimes<'a> {
+    /// Which swipe of its door.
+    pub key: &'a SwipeKey,
     /// Our wall clock at arrival.
     pub received: WallTime,
     /// The controller's, if it said.
     pub said: Option<WallTime>,
-    /// The skew of that controller, if known.
-    pub skew_ns: Option<i64>,
     /// Largest difference at which an unknown skew is taken for none.
     pub agree_within: Duration,
+    /// A claim longer ago than this is a wrong clock's, whatever the swipe came out of.
+    pub late_max: Duration,
     /// Could the message have waited somewhere: was the link to the broker or the door's own link
     /// made anew since the time it claims, or did the broker keep it (retained)?
     pub may_have_waited: bool,
+    /// Would we know if the door's own link had been made anew?
+    pub link_is_known: bool,
 }
 
 /// When a swipe happened, by our wall clock.
@@ -70,7 +78,7 @@ pub(super) enum Placement {
         /// From the swipe to its arrival.
         delay: Duration,
     },
-    /// At another time: it waited on its way, and the controller's skew is known.
+    /// At another time: it waited on its way.
     Late {
         /// When it happened, by our clock.
         at: WallTime,
@@ -82,37 +90,140 @@ pub(super) enum Placement {
     },
 }
 
-/// Places a swipe.
-pub(super) fn place(times: &SwipeTimes) -> Placement {
-    let Some(said) = times.said else {
-        return Placement::Live {
-            delay: Duration::ZERO,
-        };
-    };
-    let difference_ns = times.received.ns_since(said);
-    let agree_ns = i64::try_from(times.agree_within.as_nanos()).unwrap_or(i64::MAX);
-    let Some(skew_ns) = times.skew_ns else {
-        return if difference_ns.abs() <= agree_ns {
-            Placement::Live {
-                delay: duration(difference_ns),
-            }
-        } else if times.may_have_waited && difference_ns > 0 {
-            // A message of that age out of a queue: taking arrival would show the wrong people.
-            Placement::Late { at: said }
-        } else {
-            Placement::Disagrees { difference_ns }
-        };
-    };
-    let delay = duration(difference_ns.saturating_sub(skew_ns));
-    if delay <= LIVE_DELAY_MAX {
-        Placement::Live { delay }
-    } else if times.may_have_waited {
-        Placement::Late {
-            at: times.received.minus(delay),
+impl SkewEstimate {
+    /// What to add to the controller's time to get ours; `None` before three live swipes.
+    pub(super) fn skew_ns(&self) -> Option<i64> {
+        if self.samples_ns.len() < SAMPLES_MIN {
+            return None;
         }
-    } else {
+        self.samples_ns.iter().min().copied()
+    }
+
+    /// Places a swipe, in the order of arrival, and learns from it.
+    pub(super) fn place(&mut self, swipe: &SwipeTimes<'_>) -> Placement {
+        let Some(said) = swipe.said else {
+            return Placement::Live {
+                delay: Duration::ZERO,
+            };
+        };
+        let times = Times {
+            received: swipe.received,
+            said,
+        };
+        let is_repeated = self.recent.contains(swipe.key);
+        let placement = match self.skew_ns() {
+            None => self.without_skew(swipe, times, is_repeated),
+            Some(skew_ns) => self.with_skew(swipe, times, is_repeated, skew_ns),
+        };
+        if !is_repeated {
+            if self.recent.len() == SAMPLES_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(swipe.key.clone());
+            self.last = Some(times);
+        }
+        placement
+    }
+
+    fn without_skew(
+        &mut self,
+        swipe: &SwipeTimes<'_>,
+        times: Times,
+        is_repeated: bool,
+    ) -> Placement {
+        let has_waited = swipe.may_have_waited || is_repeated;
+        let difference_ns = times.difference_ns();
+        if difference_ns.unsigned_abs() <= ns(swipe.agree_within).unsigned_abs() {
+            if !has_waited {
+                self.observe(times);
+            }
+            return Placement::Live {
+                delay: duration(difference_ns),
+            };
+        }
+        let is_burst = self.last.is_some_and(|last| {
+            let apart_ns = times.received.ns_since(last.received);
+            let claimed_ns = times.said.ns_since(last.said);
+            apart_ns <= ns(BURST) && claimed_ns - apart_ns > ns(swipe.agree_within)
+        });
+        if is_burst && !has_waited {
+            // Then the one before it waited too, so it said nothing of the skew.
+            self.samples_ns.pop_back();
+        }
+        if difference_ns > 0 && (has_waited || is_burst) {
+            // A message of that age out of a queue: taking arrival would show the wrong people.
+            return late(swipe, times, times.said);
+        }
+        if !has_waited {
+            self.observe(times);
+        }
         Placement::Disagrees { difference_ns }
     }
+
+    fn with_skew(
+        &mut self,
+        swipe: &SwipeTimes<'_>,
+        times: Times,
+        is_repeated: bool,
+        skew_ns: i64,
+    ) -> Placement {
+        let has_waited = swipe.may_have_waited || is_repeated;
+        let delay = duration(times.difference_ns().saturating_sub(skew_ns));
+        if delay <= LIVE_DELAY_MAX {
+            if !has_waited {
+                self.observe(times);
+            }
+            return Placement::Live { delay };
+        }
+        if !has_waited && self.was_set_back(swipe, times, delay) {
+            // What we knew of the controller's clock is void.
+            self.samples_ns.clear();
+            self.suspect = None;
+            self.observe(times);
+            return Placement::Disagrees {
+                difference_ns: times.difference_ns(),
+            };
+        }
+        if !has_waited {
+            self.suspect = Some(times);
+        }
+        late(swipe, times, times.received.minus(delay))
+    }
+
+    /// Was the controller's clock set back, or did this swipe wait on a link of which nothing is known?
+    fn was_set_back(&self, swipe: &SwipeTimes<'_>, times: Times, delay: Duration) -> bool {
+        let slack_ns = ns(swipe.agree_within);
+        let falls = self
+            .last
+            .is_some_and(|last| last.said.ns_since(times.said) > slack_ns);
+        let keeps_its_difference = self.suspect.is_some_and(|suspect| {
+            let differs_ns = times.difference_ns() - suspect.difference_ns();
+            let apart_ns = times.received.ns_since(suspect.received);
+            differs_ns.abs() <= slack_ns && apart_ns > ns(LIVE_DELAY_MAX)
+        });
+        swipe.link_is_known || delay > swipe.late_max || falls || keeps_its_difference
+    }
+
+    fn observe(&mut self, times: Times) {
+        if self.samples_ns.len() == SAMPLES_MAX {
+            self.samples_ns.pop_front();
+        }
+        self.samples_ns.push_back(times.difference_ns());
+    }
+}
+
+fn late(swipe: &SwipeTimes<'_>, times: Times, at: WallTime) -> Placement {
+    if times.received.since(at) <= swipe.late_max {
+        Placement::Late { at }
+    } else {
+        Placement::Disagrees {
+            difference_ns: times.difference_ns(),
+        }
+    }
+}
+
+fn ns(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn duration(ns: i64) -> Duration {
@@ -120,79 +231,5 @@ fn duration(ns: i64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR_S: i64 = 3_600;
-
-    fn at(ms: i64) -> WallTime {
-        WallTime::from_unix_ms(1_800_000_000_000 + ms)
-    }
-
-    fn times(received_ms: i64, said_ms: i64) -> SwipeTimes {
-        SwipeTimes {
-            received: at(received_ms),
-            said: Some(at(said_ms)),
-            skew_ns: None,
-            agree_within: Duration::from_secs(2),
-            may_have_waited: false,
-        }
-    }
-
-    fn live(ms: u64) -> Placement {
-        Placement::Live {
-            delay: Duration::from_millis(ms),
-        }
-    }
-
-    #[test]
-    fn agreeing_clocks_correct_for_the_delay_and_never_for_the_future() {
-        assert_eq!(place(&times(1_000, 400)), live(600));
-        assert_eq!(place(&times(1_000, 1_500)), live(0));
-        assert_eq!(
-            place(&SwipeTimes {
-                said: None,
-                ..times(0, 0)
-            }),
-            live(0)
-        );
-    }
-
-    #[test]
-    fn a_controller_an_hour_off_is_placed_on_arrival_until_its_skew_is_known() {
-        let off = times(0, -HOUR_S * 1_000);
-        assert!(matches!(place(&off), Placement::Disagrees { .. }));
-        let mut skew = SkewEstimate::default();
-        for delay_ms in [30, 10, 20] {
-            skew.observe(at(delay_ms), at(-HOUR_S * 1_000));
-        }
-        let known = SwipeTimes {
-            skew_ns: skew.skew_ns(),
-            ..times(510, -HOUR_S * 1_000)
-        };
-        assert_eq!(place(&known), live(500));
-    }
-
-    #[test]
-    fn a_swipe_out_of_a_queue_is_placed_in_the_past() {
-        let waited = SwipeTimes {
-            may_have_waited: true,
-            ..times(600_000, 0)
-        };
-        assert_eq!(place(&waited), Placement::Late { at: at(0) });
-        let known = SwipeTimes {
-            skew_ns: Some(-1_000_000_000),
-            ..waited
-        };
-        assert_eq!(place(&known), Placement::Late { at: at(-1_000) });
-    }
-
-    #[test]
-    fn a_clock_set_back_on_a_standing_link_is_not_a_late_swipe() {
-        let set_back = SwipeTimes {
-            skew_ns: Some(0),
-            ..times(0, -HOUR_S * 1_000)
-        };
-        assert!(matches!(place(&set_back), Placement::Disagrees { .. }));
-    }
-}
+#[path = "placement_tests.rs"]
+mod tests;

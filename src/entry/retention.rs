@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::commit::remove_entry;
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, EntryId, LinkageId};
-use crate::outbox::LINKAGES_MAX;
+use crate::outbox::{self, LINKAGES_MAX};
 use crate::store::{Store, StoreError, Table, Txn, tables};
 use crate::time::WallTime;
 
@@ -17,6 +17,9 @@ const SEEN_FACTOR: u32 = 2;
 
 /// Alerts are kept at least this long, since the outbox keeps steps of its feed for so long.
 const ALERTS_KEPT_MIN: Duration = Duration::from_secs(31 * 86_400);
+/// Alerts outlive entries of their time by so long: one that counts a flood is named by entries of a day,
+/// and steps that tell of it are looked for every six hours.
+const ALERTS_LINGER: Duration = Duration::from_secs(2 * 86_400);
 
 /// Removes entries that arrived before `now - keep`, their alerts when none is still under way, and
 /// dedup keys twice as old; returns how many entries. `now` must be a wall clock that is trusted.
@@ -42,7 +45,8 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
             })
             .await?;
     }
-    remove_old_alerts(store, now.minus(keep.max(ALERTS_KEPT_MIN))).await?;
+    let alerts_kept = keep.max(ALERTS_KEPT_MIN) + ALERTS_LINGER;
+    remove_old_alerts(store, now.minus(alerts_kept)).await?;
     loop {
         let old = older_than(store, tables::SEEN_ALONE, now.minus(keep * SEEN_FACTOR))?;
         if old.is_empty() {
@@ -59,32 +63,47 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
     }
 }
 
-/// Removes alerts raised before `limit` with their deliveries, but none that is still under way, none
-/// that stands, and none whose entry is kept.
+/// Removes alerts raised before `limit` with their deliveries and their case, but none that is still
+/// under way, none whose case is open, none that stands or stood after `limit`, and none whose entry is
+/// kept.
 async fn remove_old_alerts(store: &Store, limit: WallTime) -> Result<(), StoreError> {
     let standing: BTreeSet<AlertId> = store
         .scan(tables::CONDITIONS, &())
         .map(|row| row.map(|(_, alert)| alert))
         .collect::<Result<_, _>>()?;
-    let mut old = Vec::new();
-    for row in store.scan(tables::ALERTS_BY_TIME, &()) {
-        let (key, ()) = row?;
-        if key.0 >= limit || old.len() == BATCH_MAX {
-            break;
-        }
-        if !standing.contains(&key.1) {
-            old.push(key);
-        }
-    }
-    store
-        .write(move |txn| {
+    let mut from = None;
+    loop {
+        // Those that stay are passed over, however many they are.
+        let until = (limit, AlertId::from_bytes([0; 16]));
+        let rows = store.range(tables::ALERTS_BY_TIME, &(), from.as_ref(), Some(&until));
+        let found: Vec<(WallTime, AlertId)> = rows
+            .take(BATCH_MAX)
+            .map(|row| row.map(|(key, ())| key))
+            .collect::<Result<_, _>>()?;
+        let Some(last) = found.last().copied() else {
+            return Ok(());
+        };
+        let n_found = found.len();
+        let mut old = found;
+        old.retain(|key| !standing.contains(&key.1));
+        let remove = move |txn: &mut Txn<'_>| {
             old.iter()
-                .try_for_each(|key| remove_alert(txn, key.0, key.1))
-        })
-        .await
+                .try_for_each(|key| remove_alert(txn, key.0, key.1, limit))
+        };
+        store.write(remove).await?;
+        if n_found < BATCH_MAX {
+            return Ok(());
+        }
+        from = Some(last);
+    }
 }
 
-fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(), StoreError> {
+fn remove_alert(
+    txn: &mut Txn<'_>,
+    raised_at: WallTime,
+    id: AlertId,
+    limit: WallTime,
+) -> Result<(), StoreError> {
     let deliveries = txn.scan(tables::DELIVERIES, &id, LINKAGES_MAX)?;
     let Some(alert) = txn.get(tables::ALERTS, &id)? else {
         txn.delete(tables::ALERTS_BY_TIME, &(raised_at, id));
@@ -95,9 +114,14 @@ fn remove_alert(txn: &mut Txn<'_>, raised_at: WallTime, id: AlertId) -> Result<(
         Some(entry) => txn.contains(tables::ENTRIES, &entry)?,
         None => false,
     };
-    if entry_kept || deliveries.iter().any(under_way) {
+    let case = txn.get(tables::CASES, &id)?;
+    let is_open = case.is_some_and(|case| case.state.is_open());
+    let has_ended_since = alert.ended_at.is_some_and(|at| at >= limit);
+    let is_waiting = deliveries.iter().any(under_way);
+    if entry_kept || is_open || has_ended_since || is_waiting {
         return Ok(());
     }
+    outbox::remove_case(txn, id)?;
     for (key, delivery) in deliveries {
         txn.delete(tables::DELIVERIES, &key);
         txn.delete(tables::DEAD_LETTERS, &(key.1, delivery.raised_at, id));
@@ -125,3 +149,7 @@ fn older_than(
     }
     Ok(old)
 }
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

@@ -184,6 +184,37 @@ pub(super) fn walk(source: &impl ReadAt, limit: u64) -> Result<Walk, BoxError> {
     Ok(walk)
 }
 
+/// Are the first `limit` bytes of `source` what an append leaves that ended before its first picture was
+/// whole: boxes as a footage file begins with, up to an end in or after one of them, and no whole `mdat`?
+pub(super) fn is_stump(source: &impl ReadAt, limit: u64) -> io::Result<bool> {
+    let mut at = 0;
+    while limit - at >= 8 {
+        let mut head = [0; 8];
+        source.read_exact_at(&mut head, at)?;
+        let mut fields = Fields(&head);
+        let (Some(size), Some(kind)) = (fields.u32(), fields.array::<4>()) else {
+            return Ok(false);
+        };
+        let is_first = at == 0;
+        let is_ours = match &kind {
+            b"ftyp" => is_first,
+            b"moov" | b"prft" | b"uuid" | b"moof" | b"mdat" => !is_first,
+            _ => false,
+        };
+        if !is_ours || size < 8 {
+            return Ok(false);
+        }
+        at += u64::from(size);
+        if at > limit {
+            return Ok(true);
+        }
+        if &kind == b"mdat" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The whole fragment that begins at `offset`; `None` when there is none.
 fn fragment_at(
     source: &impl ReadAt,

@@ -109,6 +109,28 @@ fn a_file_cut_at_any_byte_keeps_exactly_its_whole_fragments() {
     }
 }
 
+#[test]
+fn only_what_a_crash_leaves_before_the_first_picture_is_a_stump() {
+    let (bytes, ends) = two_fragments();
+    for cut in 0..=bytes.len() as u64 {
+        assert_eq!(
+            is_stump(&bytes, cut).unwrap(),
+            cut < ends[1],
+            "cut at {cut}"
+        );
+    }
+    let mut other = bytes.clone();
+    other[4..8].copy_from_slice(b"RIFF");
+    assert!(!is_stump(&other, 30).unwrap());
+    assert!(!is_stump(&vec![0; 64], 64).unwrap());
+    let damaged = [
+        bytes[..usize::try_from(ends[0]).unwrap()].to_vec(),
+        vec![0xA5; 64],
+    ]
+    .concat();
+    assert!(!is_stump(&damaged, damaged.len() as u64).unwrap());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_walked_without_a_panic(

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::boxes::{self, Flaw};
 use super::kept::Placed;
 use crate::camera::VideoParams;
-use crate::domain::clip::{FootageName, Gap};
+use crate::domain::clip::{FootageName, Gap, GapReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::CameraId;
 use crate::error::Class;
@@ -78,6 +78,22 @@ impl FileError {
         match self {
             FileError::Io { .. } | FileError::Away => Class::Transient,
             FileError::Mux { source, .. } => source.class(),
+        }
+    }
+
+    /// What a gap is laid to.
+    pub(super) fn reason(&self) -> GapReason {
+        match self {
+            FileError::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                GapReason::DiskFull
+            }
+            FileError::Io { .. } | FileError::Mux { .. } => GapReason::WriteFailed,
+            FileError::Away => GapReason::DiskAway,
         }
     }
 }
@@ -146,6 +162,22 @@ impl Side {
         self.gops.push(gop);
     }
 
+    /// Forgets the fragments after `mark`.
+    fn cut_to(&mut self, mark: Mark) {
+        self.gops.truncate(mark.n_gops);
+        self.gaps.truncate(mark.n_gaps);
+        self.ends_at = mark.ends_at;
+    }
+
+    /// How far it is now.
+    fn mark(&self) -> Mark {
+        Mark {
+            n_gops: self.gops.len(),
+            n_gaps: self.gaps.len(),
+            ends_at: self.ends_at,
+        }
+    }
+
     /// The end of its last fragment in the file.
     pub(super) fn whole_bytes(&self) -> u64 {
         let last = self.gops.last();
@@ -176,8 +208,20 @@ impl Side {
         });
         let placed = written.and_then(|()| fs::rename(&new, &path));
         let placed = placed.and_then(|()| sync_folder(path.parent().unwrap_or(root)));
+        if placed.is_err() {
+            // A full disk needs the bytes; what cannot be removed is written over by the next try.
+            drop(fs::remove_file(&new));
+        }
         placed.map_err(io_error("write", &path))
     }
+}
+
+/// A place in a side file.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    n_gops: usize,
+    n_gaps: usize,
+    ends_at: WallTime,
 }
 
 /// A file being appended to.
@@ -190,21 +234,29 @@ pub(super) struct FootageFile<S: Storage = File> {
     /// `ftyp` and `moov`, until the first fragment is written with it.
     head: Option<Bytes>,
     side: Side,
+    /// How far the disk has confirmed it.
+    confirmed: Mark,
+    /// Bytes that do not count lie after the last fragment: a torn append that could not be cut off, or
+    /// what the disk did not confirm.
+    must_cut: bool,
     is_published: bool,
 }
 
 impl FootageFile<File> {
     /// Makes the file `start`-`run` of `camera` and its folders. Its name gets the first part number
-    /// that is free. Nothing is written before the first append.
+    /// that is free; `announce` hears each name before it is tried. Nothing is written before the first
+    /// append.
     pub(super) fn create(
         root: &Path,
         camera: &CameraId,
         (start, run): (WallTime, RunId),
         params: &VideoParams,
+        announce: impl Fn(&FootageName),
     ) -> Result<FootageFile<File>, FileError> {
         let mut part = 0;
         loop {
             let name = FootageName::new(camera, start, run, part);
+            announce(&name);
             let path = root.join(name.as_str());
             let made = make_folders(root, &path).and_then(|()| {
                 OpenOptions::new()
@@ -238,8 +290,11 @@ impl<S: Storage> FootageFile<S> {
             name: name.clone(),
             source,
         })?;
+        let side = Side::new(name.camera(), run);
         Ok(FootageFile {
-            side: Side::new(name.camera(), run),
+            confirmed: side.mark(),
+            must_cut: false,
+            side,
             name,
             root: root.to_owned(),
             storage,
@@ -288,8 +343,7 @@ impl<S: Storage> FootageFile<S> {
             storage.write_all(&fragment)
         };
         if let Err(err) = put(&mut self.storage) {
-            // Bytes that cannot be cut off now are cut off by the recovery at the next start.
-            drop(self.storage.cut(before));
+            self.must_cut = self.storage.cut(before).is_err();
             return Err(io_error("append to", &self.path())(err));
         }
         let head_bytes = head.len() as u64;
@@ -324,7 +378,23 @@ impl<S: Storage> FootageFile<S> {
     }
 
     /// Waits until everything appended is on the disk, and the file's name, too.
+    ///
+    /// When the disk does not confirm it, what was appended since it last did is forgotten and cut off
+    /// before anything else: the system reports a lost write once and takes its pages for clean, so
+    /// asking again would be told that all is well.
     pub(super) fn sync(&mut self) -> Result<(), FileError> {
+        let synced = self.sync_storage();
+        match &synced {
+            Ok(()) => self.confirmed = self.side.mark(),
+            Err(_) => {
+                self.side.cut_to(self.confirmed);
+                self.must_cut = true;
+            }
+        }
+        synced
+    }
+
+    fn sync_storage(&mut self) -> Result<(), FileError> {
         let path = self.path();
         self.storage.sync_data().map_err(io_error("sync", &path))?;
         if !self.is_published {
@@ -334,15 +404,32 @@ impl<S: Storage> FootageFile<S> {
         Ok(())
     }
 
-    /// Finishes it: all bytes and its side file are on the disk. Returns what the index says of it.
-    pub(super) fn finish(mut self) -> Result<FootageRecord, FileError> {
+    /// Has the disk confirmed none of it?
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.confirmed.n_gops == 0
+    }
+
+    /// Does it hold all that was appended, all of it confirmed?
+    pub(super) fn is_confirmed(&self) -> bool {
+        !self.must_cut && self.confirmed.n_gops == self.side.gops.len()
+    }
+
+    /// Finishes it: all bytes and its side file are on the disk. Returns what the index says of it. When
+    /// it fails it may be tried again.
+    pub(super) fn finish(&mut self) -> Result<FootageRecord, FileError> {
+        if self.must_cut {
+            let whole_bytes = self.side.whole_bytes();
+            let cut = self.storage.cut(whole_bytes);
+            cut.map_err(io_error("cut", &self.path()))?;
+            self.must_cut = false;
+        }
         self.sync()?;
         self.side.write(&self.root, &self.name)?;
         Ok(self.side.record(FootageState::Closed))
     }
 
-    /// Removes a file that could not even take its first fragment. What cannot be removed is reported
-    /// at the next start.
+    /// Removes a file of which the disk has confirmed nothing. What cannot be removed is removed at the
+    /// next start.
     pub(super) fn discard(self) {
         drop(fs::remove_file(self.path()));
     }

@@ -10,6 +10,53 @@ use crate::camera::{Codec, Frame, Run};
 #[derive(Clone, Debug, Default)]
 struct Disk(Rc<RefCell<(Vec<u8>, usize)>>);
 
+/// A disk that takes every byte into its cache and confirms only when it is well: after a refusal what
+/// was not confirmed is gone, and the next confirmation says nothing of it.
+#[derive(Clone, Debug, Default)]
+struct Flaky(Rc<RefCell<FlakyState>>);
+
+#[derive(Debug, Default)]
+struct FlakyState {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    is_ill: bool,
+    cuts_refused: bool,
+}
+
+impl io::Write for Flaky {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().cached.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Storage for Flaky {
+    fn sync_data(&mut self) -> io::Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        if state.is_ill {
+            // The pages are taken for clean although they were lost.
+            let kept = state.durable.len();
+            state.cached[kept..].fill(0);
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        state.durable.clone_from(&state.cached);
+        Ok(())
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        if state.cuts_refused {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        state.cached.truncate(usize::try_from(bytes).unwrap());
+        Ok(())
+    }
+}
+
 impl io::Write for Disk {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (file, left) = &mut *self.0.borrow_mut();
@@ -145,4 +192,39 @@ fn sums_and_places_of_the_side_file_are_those_of_the_bytes() {
     // The second label follows the first, although the clock was read a little late.
     let second = file.side.gops[1].starts_at;
     assert_eq!(second.since(wall), Duration::from_millis(200));
+}
+
+#[test]
+fn what_the_disk_once_refused_to_confirm_is_never_taken_for_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let camera = CameraId::new("a").unwrap();
+    let run = Run::new(camera.clone(), tokio::time::Instant::now());
+    let wall = WallTime::from_unix_ms(1_795_307_415_120);
+    let name = FootageName::new(&camera, wall, run.id, 0);
+    let path = folder.path().join(name.as_str());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let disk = Flaky::default();
+    let over = FootageFile::over(folder.path(), name, run.id, disk.clone(), &params());
+    let mut file = over.unwrap();
+    file.append(wall, &frames(&run, 0), &[]).unwrap();
+    assert!(file.is_unconfirmed() && !file.is_confirmed());
+    file.sync().unwrap();
+    let confirmed = file.record(FootageState::Open);
+    file.append(wall, &frames(&run, 5), &[]).unwrap();
+    disk.0.borrow_mut().is_ill = true;
+    file.sync().unwrap_err();
+    assert_eq!(file.record(FootageState::Open), confirmed);
+    disk.0.borrow_mut().is_ill = false;
+    disk.0.borrow_mut().cuts_refused = true;
+    file.finish().unwrap_err();
+    assert!(!file.is_confirmed() && !file.is_unconfirmed());
+    disk.0.borrow_mut().cuts_refused = false;
+    let finished = file.finish().unwrap();
+    assert_eq!((finished.n_gops, finished.bytes), (1, confirmed.bytes));
+    let durable = disk.0.borrow().durable.clone();
+    assert_eq!(durable.len() as u64, finished.bytes, "no orphan bytes");
+    let walk = boxes::walk(&durable, finished.bytes).unwrap();
+    assert_eq!(walk.fragments.len(), 1);
+    let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+    assert_eq!(left.len(), 1, "the side file alone, no draft of it");
 }

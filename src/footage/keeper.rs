@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClipRequest;
-use super::boxes::Flaw;
-use super::kept::{FRAME_TICKS_MAX, FileId, Kept, Life, Placed, Synced, flaws_of};
+use super::kept::{
+    FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, Write, flaws_of,
+};
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use crate::camera::{Frame, Gop, GopEnd, GopSeq, Run, VideoParams};
+use crate::camera::{Frame, Gop, GopEnd, GopSeq};
 use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
@@ -43,27 +44,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
-/// Frames of one GOP to be appended to a file as one fragment.
-#[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) file: FileId,
-    /// Is it the first of a new file?
-    pub(super) is_new: bool,
-    pub(super) seq: GopSeq,
-    pub(super) run: Arc<Run>,
-    pub(super) params: Arc<VideoParams>,
-    /// Never empty; the first is a key frame when `is_new`.
-    pub(super) frames: Vec<Placed>,
-    /// When the first frame's picture was taken.
-    pub(super) taken_at: Instant,
-    /// What is wrong with these frames, on the file's time line.
-    pub(super) flaws: Vec<Flaw>,
-    /// Does it complete its GOP?
-    pub(super) is_whole: bool,
-    /// Was the length of its last frame not known?
-    pub(super) end_is_guess: bool,
-    pub(super) base: MediaTime,
-}
 
 /// A clip whose outcome is known.
 #[derive(Clone, Debug)]
@@ -82,15 +62,6 @@ pub(super) struct Window {
     asked: Option<Instant>,
 }
 
-/// A GOP that a window needed and the disk has not taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MissedGop {
-    pub(super) from: Instant,
-    pub(super) until: Instant,
-    /// Has it left the ring, so that it never will be?
-    is_lost: bool,
-}
-
 /// The keeper of one camera.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -104,6 +75,8 @@ pub(super) struct Keeper {
     pub(super) missed: BTreeMap<GopSeq, MissedGop>,
     next_file: u64,
     blocked_until: Option<Instant>,
+    /// Why the disk refused what it last refused.
+    pub(super) refused_for: GapReason,
     idle_since: Option<Instant>,
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
@@ -124,6 +97,7 @@ impl Keeper {
             missed: BTreeMap::new(),
             next_file: 0,
             blocked_until: None,
+            refused_for: GapReason::DiskFull,
             idle_since: None,
             last_seen: None,
             looked_at: None,
@@ -217,14 +191,22 @@ impl Keeper {
         (0..round.gops.len()).find_map(|idx| self.write_of(round, idx))
     }
 
-    /// Takes in how a write went: the file's name, or that the disk refused.
-    pub(super) fn wrote(&mut self, round: &Round, write: &Write, result: Option<FootageName>) {
+    /// Takes in how a write went: the file's name, or why the disk refused.
+    pub(super) fn wrote(
+        &mut self,
+        round: &Round,
+        write: &Write,
+        result: Result<FootageName, GapReason>,
+    ) {
         if write.is_new {
             self.next_file = write.file.0 + 1;
         }
-        let Some(name) = result else {
-            self.write_failed(round, write);
-            return;
+        let name = match result {
+            Ok(name) => name,
+            Err(reason) => {
+                self.write_failed(round, write, reason);
+                return;
+            }
         };
         let kept = self.kept.entry(write.file);
         kept.or_insert_with(|| Kept::new(write, name))
@@ -255,22 +237,36 @@ impl Keeper {
             .collect()
     }
 
-    /// Takes in whether the disk confirmed all that was written to `file`.
-    pub(super) fn synced(&mut self, round: &Round, file: FileId, confirmed: bool) {
+    /// Takes in whether the disk confirmed all that was written to `file`, or why not.
+    pub(super) fn synced(&mut self, round: &Round, file: FileId, result: Result<(), GapReason>) {
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
         kept.unsynced_since = None;
-        if confirmed {
+        if let Err(reason) = result {
+            self.refused_for = reason;
+            self.sync_failed(round.now, file);
+        } else {
             let stored = self.stored.get(&kept.last_seq);
             kept.synced = Some(Synced {
                 end: kept.end,
                 last_seq: kept.last_seq,
                 n_of_last: stored.map_or(0, |(_, n)| *n),
             });
-        } else {
-            self.sync_failed(round.now, file);
         }
+    }
+
+    /// Takes in that `file` could not be finished, and whether all that was written to it is on the disk all
+    /// the same. [`Keeper::closes`] gives it again after a while; returns whether it will.
+    pub(super) fn close_failed(
+        &mut self,
+        round: &Round,
+        file: FileId,
+        confirmed: Result<(), GapReason>,
+    ) -> bool {
+        self.synced(round, file, confirmed);
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| kept.close_again(round.now))
     }
 
     /// The clips whose outcome is known in this round. Called after the syncs: what is not on the disk
@@ -301,12 +297,12 @@ impl Keeper {
 
     /// The files that are finished in this round.
     pub(super) fn closes(&mut self, round: &Round) -> Vec<FileId> {
-        let finished: Vec<FileId> = self
-            .kept
-            .values()
-            .filter(|kept| kept.life != Life::Closed && self.is_finished(round, kept))
-            .map(|kept| kept.id)
-            .collect();
+        let is_due = |kept: &&Kept| {
+            let is_time = kept.close_after <= Some(round.now) && self.is_finished(round, kept);
+            kept.life != Life::Closed && (self.is_closing || is_time)
+        };
+        let due = self.kept.values().filter(is_due);
+        let finished: Vec<FileId> = due.map(|kept| kept.id).collect();
         for id in &finished {
             if let Some(kept) = self.kept.get_mut(id) {
                 kept.life = Life::Closed;
@@ -337,7 +333,7 @@ impl Keeper {
     }
 
     fn is_finished(&self, round: &Round, kept: &Kept) -> bool {
-        if self.is_closing || kept.life == Life::Broken {
+        if kept.life == Life::Broken {
             return true;
         }
         let oldest = round.gops.first().map_or(GopSeq(0), |gop| gop.seq);
@@ -475,6 +471,7 @@ impl Keeper {
                 let missed = MissedGop {
                     from,
                     until,
+                    reason: self.refused_for,
                     is_lost,
                 };
                 self.missed.insert(gop.seq, missed);
@@ -483,28 +480,34 @@ impl Keeper {
     }
 
     /// The disk took none of `write`: its file is finished, its frames are tried again in another.
-    fn write_failed(&mut self, round: &Round, write: &Write) {
+    fn write_failed(&mut self, round: &Round, write: &Write, reason: GapReason) {
         let last = write.frames.last().map(|placed| placed.frame.media);
         let until = last.and_then(|last| round.instant_of(&write.run, last));
         let missed = MissedGop {
             from: write.taken_at,
             until: until.unwrap_or(write.taken_at),
+            reason,
             is_lost: false,
         };
+        self.refused_for = reason;
         self.missed.insert(write.seq, missed);
-        self.blocked_until = Some(round.now + DISK_RETRY);
-        if let Some(kept) = self.kept.get_mut(&write.file) {
+        self.refused(round.now, write.file);
+    }
+
+    /// Nothing more goes to `file`, and for a while to none.
+    fn refused(&mut self, now: Instant, file: FileId) {
+        self.blocked_until = Some(now + DISK_RETRY);
+        if let Some(kept) = self.kept.get_mut(&file) {
             kept.life = Life::Broken;
         }
     }
 
     /// The disk did not confirm what was written to `file`: only what it confirmed before counts.
     fn sync_failed(&mut self, now: Instant, file: FileId) {
-        self.blocked_until = Some(now + DISK_RETRY);
+        self.refused(now, file);
         let Some(kept) = self.kept.get_mut(&file) else {
             return;
         };
-        kept.life = Life::Broken;
         let Some(synced) = kept.synced else {
             self.kept.remove(&file);
             self.stored.retain(|_, (id, _)| *id != file);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::camera::{Codec, Ring, RingOptions};
+use crate::camera::{Codec, Ring, RingOptions, Run, VideoParams};
 use crate::domain::clip::{ClipWindow, Gap, Span};
 use crate::domain::id::CameraId;
+use crate::footage::boxes::Flaw;
 use crate::time::{WallTime, add_ns, signed_ns};
 use bytes::Bytes;
 
@@ -62,6 +63,8 @@ pub(super) struct Bench {
     pub(super) settled: Vec<(Settled, Instant)>,
     /// Writes fail between these.
     pub(super) full: Option<(Instant, Instant)>,
+    /// For this reason.
+    pub(super) full_for: GapReason,
     pub(super) n_writes: usize,
 }
 
@@ -76,6 +79,7 @@ impl Bench {
             names: BTreeMap::new(),
             settled: Vec::new(),
             full: None,
+            full_for: GapReason::DiskFull,
             n_writes: 0,
         }
     }
@@ -126,11 +130,14 @@ impl Bench {
         while let Some(write) = self.keeper.next_write(&round) {
             self.n_writes += 1;
             let is_full = self.full.is_some_and(|(from, to)| from <= now && now < to);
-            let name = (!is_full).then(|| self.append(&write));
+            let name = match is_full {
+                true => Err(self.full_for),
+                false => Ok(self.append(&write)),
+            };
             self.keeper.wrote(&round, &write, name);
         }
         for file in self.keeper.syncs(&round) {
-            self.keeper.synced(&round, file, true);
+            self.keeper.synced(&round, file, Ok(()));
         }
         for settled in self.keeper.settle(&round) {
             self.settled.push((settled, now));
@@ -220,6 +227,7 @@ pub(super) fn request_at(start: Instant, n: usize, from: Instant, length: Durati
 }
 
 /// Builds the frames of a camera one after the other.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) start: Instant,
     pub(super) run: Arc<Run>,

@@ -175,13 +175,7 @@ fn has_gap(known: &[Known], request: &ClipRequest, must: &[usize]) -> bool {
 }
 
 proptest! {
-    // The same streams in every run. With others, one in some thousands whose picture stands for more
-    // than 5 s right at a window's border is judged otherwise by keeper and model; which of them is
-    // right is open.
-    #![proptest_config(ProptestConfig {
-        rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_122),
-        ..ProptestConfig::with_cases(128)
-    })]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn any_stream_and_any_windows_give_exactly_the_frames_of_the_model(

@@ -184,6 +184,33 @@ fn lost_packets_are_a_gap_up_to_the_next_key_frame_and_their_frames_are_kept() {
 }
 
 #[test]
+fn a_gop_with_lost_packets_stays_damaged_when_its_rest_comes_late() {
+    let mut source = Source::new(start());
+    source.gops(20, 50);
+    source.gops(1, 10);
+    source.frame(3_600, false, 1);
+    // The first clip is settled before the next frame comes, 4 s later; the rest of the GOP is shown
+    // by the second clip.
+    source.frame(360_000, false, 0);
+    for _ in 0..100 {
+        source.frame(3_600, false, 0);
+    }
+    source.gops(20, 50);
+    source.ask(1, s(35), s(10), Duration::from_millis(15_500));
+    source.ask(2, s(54), PRE_ROLL, CLIP);
+    let bench = bench_of(source);
+    // The loss was at 40.44 s, the next key frame comes at 48.48 s; the second window begins at 44 s.
+    for (n, ms) in [(1, 100), (2, 4_480)] {
+        let gaps = gaps_of(bench.outcome(n));
+        let lost = gaps
+            .iter()
+            .filter(|gap| gap.reason == GapReason::PacketsLost);
+        let lost_ms: i64 = lost.map(|gap| gap.to.ns_since(gap.from) / 1_000_000).sum();
+        assert!((lost_ms - ms).abs() <= 80, "{n}: {gaps:?}");
+    }
+}
+
+#[test]
 fn a_camera_that_freezes_and_goes_on_leaves_a_gap() {
     let mut source = Source::new(start());
     source.gops(9, 50);
@@ -230,6 +257,23 @@ fn a_disk_that_recovers_in_time_costs_no_frame() {
 }
 
 #[test]
+fn a_disk_that_is_away_is_called_so() {
+    let mut source = Source::new(start());
+    source.gops(50, 50);
+    source.ask(1, s(30), PRE_ROLL, CLIP);
+    for (from, until) in [(32, 48), (0, 1_000)] {
+        let mut bench = Bench::new(source.start);
+        bench.full = Some((source.start + s(from), source.start + s(until)));
+        bench.full_for = GapReason::DiskAway;
+        bench.run(&source.clone().events());
+        match bench.outcome(1) {
+            ClipOutcome::Partial { gaps, .. } => assert_eq!(gaps[0].reason, GapReason::DiskAway),
+            outcome => assert_eq!(*outcome, ClipOutcome::Missed(MissedReason::DiskAway)),
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_is_full_throughout_is_missed_as_such() {
     let mut source = Source::new(start());
     source.gops(50, 50);
@@ -265,10 +309,10 @@ fn frames_that_the_disk_never_confirmed_do_not_count() {
     let round = bench.keeper.begin(now, bench.ring.gops_after(None).gops);
     while let Some(write) = bench.keeper.next_write(&round) {
         let name = bench.append(&write);
-        bench.keeper.wrote(&round, &write, Some(name));
+        bench.keeper.wrote(&round, &write, Ok(name));
     }
     for file in bench.keeper.syncs(&round) {
-        bench.keeper.synced(&round, file, false);
+        bench.keeper.synced(&round, file, Err(GapReason::DiskFull));
     }
     bench.keeper.close();
     let settled = bench.keeper.settle(&round);

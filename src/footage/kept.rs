@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::boxes::Flaw;
-use super::keeper::Write;
 use super::round::ticks;
 use crate::camera::{Frame, GopSeq, Run, VideoParams};
 use crate::domain::clip::{FootageName, GapReason};
@@ -17,6 +16,10 @@ use crate::time::MediaTime;
 
 /// Longest file, so that one can be deleted, checked and read in reasonable time.
 const FILE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How soon a file that could not be finished is tried again, and how often: for about as long as it counts
+/// as one of this process's own.
+const CLOSE_AGAIN: Duration = Duration::from_secs(5);
+const CLOSE_TRIES_MAX: u32 = 100;
 /// Longest time that one picture may stand; beyond it the camera counts as down.
 pub(super) const FRAME_TICKS_MAX: i64 = 5 * MediaTime::HZ;
 
@@ -30,6 +33,28 @@ pub(super) struct Placed {
     pub(super) frame: Frame,
     pub(super) at: MediaTime,
     pub(super) duration_ticks: i64,
+}
+
+/// Frames of one GOP to be appended to a file as one fragment.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) file: FileId,
+    /// Is it the first of a new file?
+    pub(super) is_new: bool,
+    pub(super) seq: GopSeq,
+    pub(super) run: Arc<Run>,
+    pub(super) params: Arc<VideoParams>,
+    /// Never empty; the first is a key frame when `is_new`.
+    pub(super) frames: Vec<Placed>,
+    /// When the first frame's picture was taken.
+    pub(super) taken_at: Instant,
+    /// What is wrong with these frames, on the file's time line.
+    pub(super) flaws: Vec<Flaw>,
+    /// Does it complete its GOP?
+    pub(super) is_whole: bool,
+    /// Was the length of its last frame not known?
+    pub(super) end_is_guess: bool,
+    pub(super) base: MediaTime,
 }
 
 /// A file as the keeper remembers it.
@@ -53,6 +78,9 @@ pub(super) struct Kept {
     pub(super) last_seq: GopSeq,
     pub(super) last_is_whole: bool,
     pub(super) life: Life,
+    /// It could not be finished: when it is tried again.
+    pub(super) close_after: Option<Instant>,
+    n_close_tries: u32,
     /// What is known to be on the disk.
     pub(super) synced: Option<Synced>,
     pub(super) unsynced_since: Option<Instant>,
@@ -78,6 +106,17 @@ pub(super) struct Synced {
     pub(super) n_of_last: usize,
 }
 
+/// A GOP that a window needed and the disk has not taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissedGop {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+    /// Why the disk has not taken it.
+    pub(super) reason: GapReason,
+    /// Has it left the ring, so that it never will be?
+    pub(super) is_lost: bool,
+}
+
 impl Kept {
     /// A file that its first write is about to fill.
     pub(super) fn new(write: &Write, name: FootageName) -> Kept {
@@ -95,9 +134,20 @@ impl Kept {
             last_seq: write.seq,
             last_is_whole: false,
             life: Life::Open,
+            close_after: None,
+            n_close_tries: 0,
             synced: None,
             unsynced_since: None,
         }
+    }
+
+    /// It could not be finished: is it worth another try? Nothing more is appended either way.
+    pub(super) fn close_again(&mut self, now: Instant) -> bool {
+        self.n_close_tries += 1;
+        let again = self.n_close_tries < CLOSE_TRIES_MAX;
+        self.life = if again { Life::Broken } else { Life::Closed };
+        self.close_after = Some(now + CLOSE_AGAIN);
+        again
     }
 
     /// Takes in the frames of a write.
@@ -150,7 +200,12 @@ impl Kept {
             });
         }
         let until = next.min(last.plus_ticks(FRAME_TICKS_MAX));
-        self.end = until.max(last.plus_ticks(1));
+        let end = until.max(last.plus_ticks(1));
+        if let Some(damage) = self.damage_at_end() {
+            // The last picture is no better for standing longer, and neither is what follows it.
+            damage.to = end;
+        }
+        self.end = end;
         self.end_is_guess = false;
     }
 
@@ -173,6 +228,13 @@ impl Kept {
         let is_lost = |flaw: &&Flaw| flaw.reason == GapReason::PacketsLost;
         let last = self.flaws.iter().rfind(is_lost);
         last.is_some_and(|flaw| flaw.to >= self.end)
+    }
+
+    fn damage_at_end(&mut self) -> Option<&mut Flaw> {
+        let end = self.end;
+        let mut flaws = self.flaws.iter_mut();
+        let last = flaws.rfind(|flaw| flaw.reason == GapReason::PacketsLost);
+        last.filter(|flaw| flaw.to >= end)
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Metrics {
     pub(super) ready_seconds: Histogram,
     /// Set by the disk watch.
     pub(super) disk_free_bytes: Gauge<u64, AtomicU64>,
+    /// 1 while the disk is there and ours, else 0; set by the disk watch.
+    pub(super) disk_up: Gauge<u64, AtomicU64>,
     pub(super) written_bytes: Counter,
     pub(super) write_errors: Counter,
     pub(super) gops_lost: Counter,
@@ -41,6 +43,7 @@ impl Metrics {
             // 10 ms to 20 s: the aim is under 1 s.
             ready_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 12)),
             disk_free_bytes: Gauge::default(),
+            disk_up: Gauge::default(),
             written_bytes: Counter::default(),
             write_errors: Counter::default(),
             gops_lost: Counter::default(),
@@ -67,6 +70,11 @@ impl Metrics {
             metrics.disk_free_bytes.clone(),
         );
         let registry = registry.sub_registry_with_prefix("footage");
+        registry.register(
+            "disk_up",
+            "Is the footage disk there and ours",
+            metrics.disk_up.clone(),
+        );
         for (name, help, counter) in metrics.counters() {
             registry.register(name, help, counter.clone());
         }

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch::Receiver as Watched;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{error, info_span};
@@ -58,7 +59,7 @@ const JOBS_MAX: usize = 8;
 /// way here.
 const LINGER: Duration = Duration::from_secs(15);
 /// Longest time for all keepers to settle and close at the end.
-const CLOSE_MAX: Duration = Duration::from_secs(15);
+const CLOSE_MAX: Duration = Duration::from_secs(7);
 /// One warning about the disk in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Where footage lies and how long.
@@ -114,27 +115,19 @@ pub struct ClipSettled {
     pub window_end: Instant,
 }
 
-/// Something about the footage disk that people should know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FootageEvent {
-    /// Little space is left.
-    DiskLow {
-        /// Bytes free.
-        free_bytes: u64,
-    },
-    /// There is enough space again.
-    DiskFine,
-    /// The disk is away, or is another one.
-    DiskGone,
-    /// The right disk is there again.
-    DiskBack,
-    /// Footage was deleted before its time.
-    EarlyDeletion {
-        /// Files.
-        n_files: u64,
-        /// Their bytes.
-        bytes: u64,
-    },
+/// How the footage disk is. A level and counters, not events: whoever looks late misses nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskReport {
+    /// Is it away, is it another one, or does it not answer?
+    pub is_away: bool,
+    /// Is little space left? `None`: not known yet.
+    pub is_low: Option<bool>,
+    /// Bytes free when `is_low` last changed.
+    pub free_bytes: u64,
+    /// Files deleted before their time since the process started.
+    pub n_early_files: u64,
+    /// Their bytes.
+    pub early_bytes: u64,
 }
 
 /// Why the footage cannot be opened.
@@ -176,7 +169,8 @@ pub struct Footage {
 
 impl Footage {
     /// Opens the footage folder, finishes what a crash left open, and begins to compare disk and
-    /// index. Settled clips come through the first receiver, which must be drained.
+    /// index. Settled clips come through the first receiver, which must be drained; the second shows how
+    /// the disk is.
     ///
     /// # Errors
     /// [`FootageError::Index`] when the store fails.
@@ -187,14 +181,7 @@ impl Footage {
         supervisor: &Supervisor,
         board: &HealthBoard,
         registry: &mut Registry,
-    ) -> Result<
-        (
-            Footage,
-            mpsc::Receiver<ClipSettled>,
-            mpsc::Receiver<FootageEvent>,
-        ),
-        FootageError,
-    > {
+    ) -> Result<(Footage, mpsc::Receiver<ClipSettled>, Watched<DiskReport>), FootageError> {
         let (settled, receiver) = mpsc::channel(SETTLED_MAX);
         let shared = Arc::new(Shared {
             options,
@@ -215,8 +202,8 @@ impl Footage {
             slots: Arc::default(),
             keepers,
         };
-        let events = footage.watch_disk(board).await?;
-        Ok((footage, receiver, events))
+        let reports = footage.watch_disk(board).await?;
+        Ok((footage, receiver, reports))
     }
 
     /// Begins to keep footage of `feed`'s camera; a camera that is attached already is attached anew.
@@ -271,17 +258,29 @@ impl Footage {
         Ok(())
     }
 
-    /// The clip of `window` from files alone: for a swipe that came late, and after a restart.
-    pub async fn settle_past(&self, camera: &CameraId, window: ClipWindow) -> ClipOutcome {
+    /// The clip of `window` from files alone: for a swipe that came late, and after a restart. `None`:
+    /// the footage disk is away, so what there is cannot be told now.
+    pub async fn settle_past(&self, camera: &CameraId, window: ClipWindow) -> Option<ClipOutcome> {
+        if !self.is_there() {
+            return None;
+        }
         let outcome = self.shared.settle_past(camera, window, &[]).await;
+        // It may have gone while its files were read, or have been gone for some seconds.
+        if !matches!(outcome, ClipOutcome::Whole(_)) && !self.shared.has_mark().await {
+            return None;
+        }
         self.shared.metrics.settled(&outcome);
-        outcome
+        Some(outcome)
     }
 
-    /// Is the footage disk there and ours? While it is not, [`Footage::settle_past`] cannot tell what
-    /// there is, and nothing new is kept.
+    /// Is the footage disk there and ours, as far as is known? While it is not, nothing new is kept.
     pub fn is_there(&self) -> bool {
         self.shared.is_there.load(Ordering::Acquire)
+    }
+
+    /// The same, asked of the disk itself and not of the last look at it; 15 s at most.
+    pub async fn is_there_now(&self) -> bool {
+        self.shared.has_mark().await
     }
 
     /// The folder of the footage.

@@ -105,6 +105,8 @@ pub(super) fn join(
             to: window.to,
             reason: match why {
                 MissedReason::DiskFull => GapReason::DiskFull,
+                MissedReason::DiskAway => GapReason::DiskAway,
+                MissedReason::WriteFailed => GapReason::WriteFailed,
                 MissedReason::CameraDown
                 | MissedReason::NoFootage
                 | MissedReason::NoCamera
@@ -169,7 +171,15 @@ impl Piece {
             return None;
         }
         let start = frames().take_while(|at| *at <= from).last();
-        let start = start.unwrap_or(first);
+        let mut start = start.unwrap_or(first);
+        // A GOP that was torn at the end of the file before lies here whole.
+        let before = before.filter(|before| before.run == record.run);
+        let shown_to =
+            before.map(|before| labels.media_of(before.ends_at).plus_ticks(-LABEL_TICKS));
+        let is_repeated = shown_to.is_some_and(|shown_to| start < shown_to);
+        if let Some(shown_to) = shown_to.filter(|_| is_repeated) {
+            start = frames().find(|at| *at >= shown_to && *at < to)?;
+        }
         let stop = frames().find(|at| *at >= to).unwrap_or(end);
         let starts_at = labels.wall_of(start);
         let flaws = walk.fragments.iter().flat_map(|f| &f.flaws);
@@ -181,9 +191,8 @@ impl Piece {
         // Files of one run touch when the first was ended by its length or by new parameters.
         let touches = |before: &Piece| {
             let ns = starts_at.ns_since(before.ends_at).abs();
-            before.run == record.run
-                && before.is_to_its_end
-                && start == first
+            before.is_to_its_end
+                && (start == first || is_repeated)
                 && ns_to_ticks(ns) <= TOUCH_TICKS
         };
         Some(Piece {
@@ -207,6 +216,8 @@ impl Piece {
 /// Files of one run that are labelled no further apart than this follow each other: labels of one
 /// frame differ by how well its run's clock was known when each was written.
 const TOUCH_TICKS: i64 = MediaTime::HZ / 20;
+/// By so much, most of the time, labels of one frame differ: half a frame of 25 a second.
+const LABEL_TICKS: i64 = MediaTime::HZ / 50;
 
 /// The wall times of a file: each fragment's own.
 struct Labels<'a> {

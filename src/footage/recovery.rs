@@ -2,7 +2,8 @@
 //!
 //! A file that was open is cut after its last whole fragment, gets its side file, and is closed. A
 //! file that the index does not know was made in the moment before its row: when it is footage it is
-//! taken into the index, anything else is reported and left alone. A row without its file is reported
+//! taken into the index; when it ends before its first picture it is removed; anything else is reported
+//! and left alone. A row without its file is reported
 //! and left alone too: "missing" mostly means that the wrong disk is there.
 
 use std::fs::{self, File, OpenOptions};
@@ -62,6 +63,7 @@ pub(super) fn finish(
     };
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     let file = opened.map_err(error("open"))?;
+    crate::file::settle_on_disk(&path).map_err(error("sync"))?;
     let bytes = file.metadata().map_err(error("measure"))?.len();
     let walk = boxes::walk(&file, bytes).map_err(|source| RecoverError::Boxes {
         path: path.clone(),
@@ -103,6 +105,20 @@ fn fragment_sum(file: &File, fragment: &Fragment) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
     boxes::ReadAt::read_exact_at(file, &mut buffer, fragment.offset)?;
     Ok(sum(&[&buffer]))
+}
+
+/// Removes the file `name`, which the index does not know, when it is what a crash leaves of one that was
+/// just begun: nothing but whole boxes of ours and then a torn one, before any picture. Returns whether
+/// it was. Blocks.
+pub(super) fn remove_stump(root: &Path, name: &FootageName) -> io::Result<bool> {
+    let path = root.join(name.as_str());
+    let file = File::open(&path)?;
+    let bytes = file.metadata()?.len();
+    let is_stump = boxes::is_stump(&file, bytes)?;
+    if is_stump {
+        fs::remove_file(&path)?;
+    }
+    Ok(is_stump)
 }
 
 /// A file below the footage folder.

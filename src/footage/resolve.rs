@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 
 use super::keeper::{GRACE, Keeper, Window};
-use super::kept::Kept;
+use super::kept::{FRAME_TICKS_MAX, Kept};
 use super::round::Round;
 use crate::domain::clip::{ClipOutcome, Gap, GapReason, MissedReason, Span};
 use crate::time::{MediaTime, WallTime, signed_ns};
@@ -16,8 +16,13 @@ pub(super) fn outcome(keeper: &Keeper, round: &Round, window: &Window) -> ClipOu
     let mut files: Vec<&Kept> = keeper.kept.values().collect();
     files.sort_by_key(|kept| kept.first_seq);
     for kept in files {
-        let piece = Piece::of(round, window, kept, pieces.last());
-        pieces.extend(piece);
+        let Some(piece) = Piece::of(round, window, kept, pieces.last()) else {
+            continue;
+        };
+        if let (Some(before), Some(next)) = (pieces.last_mut(), piece.repeats_up_to) {
+            before.stand_until(round, next);
+        }
+        pieces.push(piece);
     }
     let mut gaps = Gaps {
         window,
@@ -60,8 +65,11 @@ struct Piece<'a> {
     span: Span,
     from_at: Instant,
     to_at: Instant,
-    /// End on the run's time line.
+    /// Its last frame, and its end, on the run's time line.
+    last: MediaTime,
     end: MediaTime,
+    /// Its file begins with frames that the piece before it shows; the first after those.
+    repeats_up_to: Option<MediaTime>,
     /// Its first frame comes after the window's first moment.
     is_late: bool,
     /// It begins where the piece before it ends.
@@ -90,8 +98,18 @@ impl<'a> Piece<'a> {
         let shown = n_at_or_before
             .checked_sub(1)
             .and_then(|idx| kept.frames.get(idx));
-        let start = shown.copied().unwrap_or(first);
+        let mut start = shown.copied().unwrap_or(first);
+        // A GOP that was torn at the end of the file before lies here whole.
+        let mut repeats_up_to = None;
+        let mut since = start;
+        if let Some(before) = before.filter(|before| first <= before.last && start <= before.last) {
+            let n_repeated = kept.frames.partition_point(|at| *at <= before.last);
+            start = *kept.frames.get(n_repeated).filter(|next| **next < to)?;
+            repeats_up_to = Some(start);
+            since = before.last;
+        }
         let after = kept.frames.partition_point(|at| *at < to);
+        let last = after.checked_sub(1).and_then(|idx| kept.frames.get(idx));
         let next = kept.frames.get(after).copied();
         // A guessed end must not take in frames that come later.
         let end = if kept.end_is_guess {
@@ -103,9 +121,9 @@ impl<'a> Piece<'a> {
         let from_at = round.instant_of(&kept.run, start)?;
         let to_at = round.instant_of(&kept.run, stop)?;
         let flaws = kept.flaws.iter();
-        let flaws = flaws.filter(|flaw| flaw.from < stop && flaw.to > start);
+        let flaws = flaws.filter(|flaw| flaw.from < stop && flaw.to > since);
         let flaws = flaws.filter_map(|flaw| {
-            let from = round.instant_of(&kept.run, flaw.from.max(start))?;
+            let from = round.instant_of(&kept.run, flaw.from.max(since))?;
             let to = round.instant_of(&kept.run, flaw.to.min(stop))?;
             Some((from, to, flaw.reason))
         });
@@ -119,12 +137,29 @@ impl<'a> Piece<'a> {
             },
             from_at,
             to_at,
+            last: last.copied().unwrap_or(start),
             end: stop,
+            repeats_up_to,
             is_late: start > from,
-            continues: before.is_some_and(|before| start <= before.end),
+            continues: before.is_some_and(|before| {
+                let stands_ticks = start.ticks_since(before.last);
+                start <= before.end || (repeats_up_to.is_some() && stands_ticks <= FRAME_TICKS_MAX)
+            }),
             reaches_end: stop >= to,
             flaws: flaws.collect(),
         })
+    }
+}
+
+impl Piece<'_> {
+    /// Takes in that the frame after its last one is at `next`: the end of its file was a guess.
+    fn stand_until(&mut self, round: &Round, next: MediaTime) {
+        let end = next.min(self.last.plus_ticks(FRAME_TICKS_MAX));
+        if let Some(to_at) = round.instant_of(&self.kept.run, end) {
+            self.end = end;
+            self.to_at = to_at;
+            self.span.to = end.plus_ticks(-self.kept.base.0);
+        }
     }
 }
 
@@ -181,8 +216,8 @@ fn wall_of(window: &Window, at: Instant) -> WallTime {
 fn lead(gaps: &mut Gaps<'_>, keeper: &Keeper, until: Instant) {
     let window = gaps.window;
     let from = window.request.from;
-    if misses(keeper, from, until) {
-        gaps.add(from, until, GapReason::DiskFull);
+    if let Some(reason) = misses(keeper, from, until) {
+        gaps.add(from, until, reason);
         return;
     }
     let up = keeper.started.min(until);
@@ -197,8 +232,9 @@ fn trail(gaps: &mut Gaps<'_>, keeper: &Keeper, round: &Round, last: &Piece<'_>, 
     let newest = round.gops.last();
     let has_more =
         newest.is_some_and(|gop| gop.run().id == last.kept.run.id && gop.seq > last.kept.last_seq);
-    if has_more || misses(keeper, from, to) {
-        gaps.add(from, to, GapReason::DiskFull);
+    let refused = misses(keeper, from, to);
+    if let Some(reason) = refused.or(has_more.then_some(keeper.refused_for)) {
+        gaps.add(from, to, reason);
     } else if keeper.is_closing {
         let is_live = round.now.saturating_duration_since(from) < GRACE;
         let down = if is_live { from } else { round.now };
@@ -212,24 +248,35 @@ fn trail(gaps: &mut Gaps<'_>, keeper: &Keeper, round: &Round, last: &Piece<'_>, 
 fn reason_between(keeper: &Keeper, before: &Piece<'_>, after: &Piece<'_>) -> GapReason {
     let is_one_run = before.kept.run.id == after.kept.run.id;
     let is_next = before.kept.last_seq.0 + 1 >= after.kept.first_seq.0;
-    if misses(keeper, before.to_at, after.from_at) || (is_one_run && !is_next) {
-        GapReason::DiskFull
+    let otherwise = if is_one_run && !is_next {
+        keeper.refused_for
     } else {
         GapReason::CameraDown
-    }
+    };
+    misses(keeper, before.to_at, after.from_at).unwrap_or(otherwise)
 }
 
-/// Did the disk refuse a GOP between `from` and `to`?
-fn misses(keeper: &Keeper, from: Instant, to: Instant) -> bool {
+/// Why the disk refused a GOP between `from` and `to`, the first of them; `None`: it refused none.
+fn misses(keeper: &Keeper, from: Instant, to: Instant) -> Option<GapReason> {
     let mut missed = keeper.missed.values();
-    missed.any(|missed| missed.from < to && missed.until > from)
+    let first = missed.find(|missed| missed.from < to && missed.until > from);
+    first.map(|missed| missed.reason)
 }
 
 /// Why there is nothing at all.
 fn missed(keeper: &Keeper, window: &Window) -> ClipOutcome {
     let request = &window.request;
-    let reason = if misses(keeper, request.from, request.to) {
-        MissedReason::DiskFull
+    let refused = misses(keeper, request.from, request.to);
+    let reason = if let Some(refused) = refused {
+        match refused {
+            GapReason::DiskAway => MissedReason::DiskAway,
+            GapReason::WriteFailed => MissedReason::WriteFailed,
+            GapReason::DiskFull
+            | GapReason::CameraDown
+            | GapReason::PacketsLost
+            | GapReason::BeforePreRoll
+            | GapReason::GatewayDown => MissedReason::DiskFull,
+        }
     } else if keeper.started > request.from {
         MissedReason::NoFootage
     } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::recovery::{self, Found, NAMED_MAX};
+use super::recovery::{self, Found, NAMED_MAX, RecoverError};
 use super::task::Shared;
 use super::{Footage, FootageError};
 use crate::domain::clip::FootageName;
@@ -28,6 +28,8 @@ pub struct ScanReport {
     pub n_recovered: u64,
     /// Files of ours that the index did not know and now does.
     pub n_adopted: u64,
+    /// Files of ours that a crash left before their first picture; removed.
+    pub n_stumps: u64,
     /// Files that are no footage; left alone.
     pub n_unknown: u64,
     /// Rows without their file; left alone.
@@ -132,12 +134,7 @@ fn compare(shared: &Shared) -> Result<Compared, StoreError> {
                 } else {
                     match recovery::finish(root, &name, run, WallTime::from_unix_ns(0)) {
                         Ok(record) => adopted.push((name, record)),
-                        Err(err) => {
-                            report.n_unknown += 1;
-                            named(report.n_unknown, || {
-                                warn!(file = %name, error = %chain(&err), "file is no footage");
-                            });
-                        }
+                        Err(err) => unfinished(root, &name, &err, &mut report),
                     }
                 }
             }
@@ -161,6 +158,28 @@ fn compare(shared: &Shared) -> Result<Compared, StoreError> {
     }
     report.n_adopted = adopted.len() as u64;
     Ok(Compared { report, adopted })
+}
+
+/// A file named as ours that is not footage: what a crash left of one just begun goes.
+fn unfinished(root: &Path, name: &FootageName, err: &RecoverError, report: &mut ScanReport) {
+    match recovery::remove_stump(root, name) {
+        Ok(true) => {
+            report.n_stumps += 1;
+            info!(file = %name, "footage file without a picture removed");
+        }
+        Ok(false) => {
+            report.n_unknown += 1;
+            named(report.n_unknown, || {
+                warn!(file = %name, error = %chain(err), "file is no footage");
+            });
+        }
+        Err(err) => {
+            report.n_unknown += 1;
+            named(report.n_unknown, || {
+                warn!(file = %name, error = %chain(&err), "file is no footage, and cannot be removed");
+            });
+        }
+    }
 }
 
 /// Says the first few of a kind.

@@ -16,15 +16,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{FileError, FootageFile};
-use super::keeper::{Keeper, Settled, Write};
-use super::kept::FileId;
+use super::keeper::{Keeper, Settled};
+use super::kept::{FileId, Write};
+use super::marker::{self, Mark};
 use super::metrics::Metrics;
 use super::past;
 use super::recent::Recent;
 use super::round::Round;
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
-use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName};
+use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, GapReason};
 use crate::domain::footage::{FootageRecord, FootageState};
 use crate::domain::id::{CameraId, EntryId};
 use crate::error::{Class, chain};
@@ -153,13 +154,16 @@ impl KeeperTask {
         Ok(())
     }
 
-    /// Appends to the write's file, made first when it is new; `None` when the disk refuses.
-    async fn write(&mut self, write: &Write) -> Result<Option<FootageName>, KeeperError> {
+    /// Appends to the write's file, made first when it is new; or says why the disk refuses.
+    async fn write(
+        &mut self,
+        write: &Write,
+    ) -> Result<Result<FootageName, GapReason>, KeeperError> {
         let shared = Arc::clone(&self.shared);
         let wall = shared.clock.at(write.taken_at);
         let file = self.files.remove(&write.file);
         if file.is_none() && !write.is_new {
-            return Ok(None);
+            return Ok(Err(GapReason::WriteFailed));
         }
         let (job, camera) = (write.clone(), self.feed.camera().clone());
         let result = self
@@ -172,13 +176,14 @@ impl KeeperTask {
                 match made {
                     Ok(mut file) => {
                         let result = file.append(wall, &job.frames, &job.flaws);
+                        let result = result.map_err(|err| shared.or_away(err));
                         if result.is_err() && job.is_new {
                             file.discard();
                             return (None, result);
                         }
                         (Some(file), result)
                     }
-                    Err(err) => (None, Err(err)),
+                    Err(err) => (None, Err(shared.or_away(err))),
                 }
             })
             .await?;
@@ -187,16 +192,16 @@ impl KeeperTask {
                 self.shared.metrics.written_bytes.inc_by(bytes);
                 let name = file.name().clone();
                 self.files.insert(write.file, file);
-                Ok(Some(name))
+                Ok(Ok(name))
             }
             (file, result) => {
                 if let Some(file) = file {
                     self.files.insert(write.file, file);
                 }
-                if let Err(err) = result {
-                    self.shared.refused(&err);
-                }
-                Ok(None)
+                Ok(Err(match result {
+                    Ok(_) => GapReason::WriteFailed,
+                    Err(err) => self.shared.refused(&err),
+                }))
             }
         }
     }
@@ -206,23 +211,29 @@ impl KeeperTask {
         let mut rows = Vec::new();
         for id in self.keeper.syncs(round) {
             let Some(mut file) = self.files.remove(&id) else {
-                self.keeper.synced(round, id, false);
+                self.keeper.synced(round, id, Err(GapReason::WriteFailed));
                 continue;
             };
+            let shared = Arc::clone(&self.shared);
             let (file, result) = self
                 .shared
                 .job("footage-sync", move || {
-                    let result = file.sync();
-                    (file, result)
+                    let result = file.sync().map_err(|err| shared.or_away(err));
+                    if result.is_err() && file.is_unconfirmed() {
+                        file.discard();
+                        return (None, result);
+                    }
+                    (Some(file), result)
                 })
                 .await?;
-            match result {
-                Ok(()) => rows.push((file.name().clone(), file.record(FootageState::Open))),
-                Err(err) => self.shared.refused(&err),
+            let result = result.map_err(|err| self.shared.refused(&err));
+            self.keeper.synced(round, id, result);
+            if let Some(file) = file {
+                if result.is_ok() {
+                    rows.push((file.name().clone(), file.record(FootageState::Open)));
+                }
+                self.files.insert(id, file);
             }
-            let is_synced = rows.last().is_some_and(|(name, _)| name == file.name());
-            self.keeper.synced(round, id, is_synced);
-            self.files.insert(id, file);
         }
         self.shared.index(rows).await
     }
@@ -230,21 +241,35 @@ impl KeeperTask {
     async fn close_files(&mut self, round: &Round) -> Result<(), KeeperError> {
         let mut rows = Vec::new();
         for id in self.keeper.closes(round) {
-            let Some(file) = self.files.remove(&id) else {
+            let Some(mut file) = self.files.remove(&id) else {
                 continue;
             };
-            let name = file.name().clone();
-            match self
+            let shared = Arc::clone(&self.shared);
+            let (file, result) = self
                 .shared
-                .job("footage-close", move || file.finish())
-                .await?
-            {
+                .job("footage-close", move || {
+                    let result = file.finish().map_err(|err| shared.or_away(err));
+                    (file, result)
+                })
+                .await?;
+            match result {
                 Ok(record) => {
-                    info!(file = %name, bytes = record.bytes, "footage file closed");
-                    rows.push((name, record));
+                    self.keeper.synced(round, id, Ok(()));
+                    info!(file = %file.name(), bytes = record.bytes, "footage file closed");
+                    rows.push((file.name().clone(), record));
                 }
-                // Its row stays open, so the next start finishes it.
-                Err(err) => self.shared.refused(&err),
+                Err(err) => {
+                    let reason = self.shared.refused(&err);
+                    let confirmed = file.is_confirmed().then_some(()).ok_or(reason);
+                    if self.keeper.close_failed(round, id, confirmed) {
+                        self.files.insert(id, file);
+                    } else if file.is_unconfirmed() {
+                        self.shared
+                            .job("footage-discard", || file.discard())
+                            .await?;
+                    }
+                    // Else its row stays open: the return of its disk or the next start finishes it.
+                }
             }
         }
         self.shared.index(rows).await
@@ -257,7 +282,7 @@ impl KeeperTask {
         outcome: ClipOutcome,
     ) -> ClipOutcome {
         let started = shared.started.min(request.to);
-        if request.from >= started {
+        if request.from >= started || !shared.is_there.load(Ordering::Acquire) {
             return outcome;
         }
         let own = match &outcome {
@@ -307,6 +332,13 @@ impl KeeperTask {
 }
 
 impl Shared {
+    /// Does the disk show our mark just now?
+    pub(super) async fn has_mark(&self) -> bool {
+        let check = marker::check(self.options.path.clone(), self.store.clone());
+        let found = tokio::time::timeout(marker::ANSWER_MAX, check).await;
+        matches!(found, Ok(Ok(Mark::Ours)))
+    }
+
     async fn index(&self, rows: Vec<(FootageName, FootageRecord)>) -> Result<(), KeeperError> {
         if rows.is_empty() {
             return Ok(());
@@ -323,7 +355,8 @@ impl Shared {
         self.store.write(put).await.map_err(KeeperError::Index)
     }
 
-    fn refused(&self, err: &FileError) {
+    /// Counts and logs that the disk refused; returns what a gap is laid to.
+    fn refused(&self, err: &FileError) -> GapReason {
         self.metrics.write_errors.inc();
         if let Some(n_held_back) = self.warnings.pass() {
             let error = chain(err).to_string();
@@ -336,6 +369,16 @@ impl Shared {
                     );
                 }
             }
+        }
+        err.reason()
+    }
+
+    /// The error, or that the disk is away: what is open fails in many ways when it goes. Blocks.
+    fn or_away(&self, err: FileError) -> FileError {
+        let is_gone = || marker::is_gone(&self.options.path, &self.store);
+        match err {
+            FileError::Io { .. } if is_gone() => FileError::Away,
+            FileError::Io { .. } | FileError::Mux { .. } | FileError::Away => err,
         }
     }
 
@@ -358,12 +401,20 @@ fn create(
     wall: WallTime,
     write: &Write,
 ) -> Result<FootageFile, FileError> {
-    if !shared.is_there.load(Ordering::Acquire) {
+    let is_ours = || marker::is_ours(&shared.options.path, &shared.store);
+    if !shared.is_there.load(Ordering::Acquire) || !is_ours() {
         return Err(FileError::Away);
     }
     let label = (wall, write.run.id);
-    let file = FootageFile::create(&shared.options.path, camera, label, &write.params)?;
-    shared.recent.touch(file.name());
+    // Recent before it is there, so that nobody takes it for one that a crash left.
+    let announce = |name: &FootageName| shared.recent.touch(name);
+    let root = &shared.options.path;
+    let file = FootageFile::create(root, camera, label, &write.params, announce)?;
+    if !is_ours() {
+        // It went in between, and the file lies on what is below it.
+        file.discard();
+        return Err(FileError::Away);
+    }
     Ok(file)
 }
 

@@ -1,18 +1,20 @@
 //! The footage disk: whether it is there and ours, how much of it is free, and what goes when.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, info_span, warn};
 
 use super::disk::Space;
-use super::marker::{self, Mark};
+use super::marker::MarkError;
+use super::marker::{self, ANSWER_MAX, Mark};
 use super::retention::{self, Rules};
-use super::{Footage, FootageError, FootageEvent, ScanReport};
+use super::{DiskReport, Footage, FootageError, ScanReport};
 use crate::error::chain;
 use crate::supervise;
 use crate::telemetry::{Health, HealthBoard};
@@ -24,13 +26,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
 /// How often disk and index are compared again while many files are missing.
 const SCAN_AGAIN_EVERY: Duration = Duration::from_secs(10 * 60);
-/// Events about the disk that wait for their receiver; more are dropped, since each says how it is.
-const EVENTS_MAX: usize = 64;
+/// A look at the mark.
+type Look = Pin<Box<dyn Future<Output = Result<Mark, MarkError>> + Send>>;
 
 struct Watch {
     footage: Footage,
     health: Health,
-    events: mpsc::Sender<FootageEvent>,
+    report: watch::Sender<DiskReport>,
+    /// A look at the mark that has not come back; a disk that hangs gets no other.
+    looking: Option<Look>,
     /// `None` before the first look.
     is_there: Option<bool>,
     is_low: bool,
@@ -46,13 +50,14 @@ impl Footage {
     pub(super) async fn watch_disk(
         &self,
         board: &HealthBoard,
-    ) -> Result<mpsc::Receiver<FootageEvent>, FootageError> {
-        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+    ) -> Result<watch::Receiver<DiskReport>, FootageError> {
+        let (report, receiver) = watch::channel(DiskReport::default());
         let now = self.shared.clock.now();
         let mut watch = Watch {
             footage: self.clone(),
             health: board.component("footage"),
-            events,
+            report,
+            looking: None,
             is_there: None,
             is_low: false,
             scanned: None,
@@ -80,7 +85,13 @@ impl Watch {
                 () = stop.cancelled() => return,
                 _ = timer.tick() => {}
             }
-            if let Err(err) = self.look().await {
+            // A look that hangs with the disk does not keep the gateway from its end.
+            let looked = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                looked = self.look() => looked,
+            };
+            if let Err(err) = looked {
                 error!(error = %chain(&err), "footage disk cannot be watched");
             }
         }
@@ -107,29 +118,36 @@ impl Watch {
     async fn look_for_disk(&mut self) -> Result<(), FootageError> {
         let shared = Arc::clone(&self.footage.shared);
         let root = shared.options.path.clone();
-        let away = match marker::check(&root, &shared.store).await {
-            Ok(Mark::Ours) => None,
-            Ok(Mark::Away) => Some(format!(
+        let away = match self.mark().await {
+            None => Some(format!(
+                "footage disk does not answer: {} cannot be read for {} s (look at its cable, its \
+                 controller or its network); no clip can be kept",
+                root.display(),
+                ANSWER_MAX.as_secs()
+            )),
+            Some(Ok(Mark::Ours)) => None,
+            Some(Ok(Mark::Away)) => Some(format!(
                 "footage disk is away: no mark in {} (is it mounted? a new one is taken with \
                  `stairgate accept-disk`); no clip can be kept",
                 root.display()
             )),
-            Ok(Mark::Foreign) => Some(format!(
+            Some(Ok(Mark::Foreign)) => Some(format!(
                 "another disk is at {}: its mark is not that of this gateway's footage (a new one is \
                  taken with `stairgate accept-disk`)",
                 root.display()
             )),
-            Err(err) => Some(chain(&err).to_string()),
+            Some(Err(err)) => Some(chain(&err).to_string()),
         };
         let is_there = away.is_none();
         let was_there = self.is_there.replace(is_there);
         shared.is_there.store(is_there, Ordering::Release);
+        shared.metrics.disk_up.set(u64::from(is_there));
         if let Some(why) = away {
             self.health.failed(&why);
             if was_there != Some(false) {
                 error!(reason = %why, "footage disk is gone");
-                self.tell(FootageEvent::DiskGone);
             }
+            self.tell(|report| report.is_away = true);
             return Ok(());
         }
         if was_there != Some(true) {
@@ -139,8 +157,8 @@ impl Watch {
         }
         if was_there == Some(false) {
             info!("footage disk is back");
-            self.tell(FootageEvent::DiskBack);
         }
+        self.tell(|report| report.is_away = false);
         Ok(())
     }
 
@@ -166,11 +184,16 @@ impl Watch {
         let was_low = std::mem::replace(&mut self.is_low, space.is_low(floor));
         if self.is_low && !was_low {
             warn!(free_bytes, "little space on the footage disk");
-            self.tell(FootageEvent::DiskLow { free_bytes });
         } else if was_low && !self.is_low {
             info!(free_bytes, "enough space on the footage disk again");
-            self.tell(FootageEvent::DiskFine);
         }
+        let is_low = self.is_low;
+        self.tell(|report| {
+            if report.is_low != Some(is_low) {
+                report.free_bytes = free_bytes;
+            }
+            report.is_low = Some(is_low);
+        });
         let now = Instant::now();
         let is_time = self
             .cleared_at
@@ -194,9 +217,9 @@ impl Watch {
         self.held_bytes = cleared.short_bytes;
         if cleared.n_early > 0 {
             shared.metrics.early_deletions.inc_by(cleared.n_early);
-            self.tell(FootageEvent::EarlyDeletion {
-                n_files: cleared.n_early,
-                bytes: cleared.early_bytes,
+            self.tell(|report| {
+                report.n_early_files += cleared.n_early;
+                report.early_bytes += cleared.early_bytes;
             });
         }
         Ok(())
@@ -222,9 +245,22 @@ impl Watch {
         }
     }
 
-    fn tell(&self, event: FootageEvent) {
-        if self.events.try_send(event).is_err() {
-            warn!(?event, "nobody takes events of the footage disk");
-        }
+    /// The mark; `None` while the disk does not answer.
+    async fn mark(&mut self) -> Option<Result<Mark, MarkError>> {
+        let shared = &self.footage.shared;
+        let look = || marker::check(shared.options.path.clone(), shared.store.clone());
+        let looking = self.looking.get_or_insert_with(|| Box::pin(look()));
+        let found = tokio::time::timeout(ANSWER_MAX, looking).await.ok()?;
+        self.looking = None;
+        Some(found)
+    }
+
+    /// Changes the report; its receivers hear of it when it is another one.
+    fn tell(&self, change: impl FnOnce(&mut DiskReport)) {
+        self.report.send_if_modified(|report| {
+            let before = *report;
+            change(report);
+            *report != before
+        });
     }
 }

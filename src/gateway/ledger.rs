@@ -35,7 +35,8 @@ impl OpenLedger {
         };
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
-        let linkages = options::linkages(config, &clock).map_err(BuildError::Linkage)?;
+        let linkages =
+            options::linkages(config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
             store: store.clone(),
             clock: clock.clone(),
@@ -49,6 +50,7 @@ impl OpenLedger {
         let facts = options::site_facts(config);
         let (outbox, _) = Outbox::start(base, outbox_options, linkages, facts, &mut registry)
             .map_err(BuildError::Store)?;
+        outbox.set_case_rules(config.case.rules.clone());
         let base = LedgerBase {
             store: store.clone(),
             outbox: outbox.clone(),
@@ -74,6 +76,11 @@ impl OpenLedger {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Ends it, with everything on the disk.

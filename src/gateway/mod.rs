@@ -19,22 +19,24 @@ use tracing::info;
 
 use crate::account::Accounts;
 use crate::camera::{CameraEvent, Cameras};
+use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, Pipeline};
-use crate::footage::{ClipSettled, Footage, FootageError, FootageEvent};
-use crate::linkage::webhook::WebhookError;
+use crate::feed::{Feed, FeedBase, FeedError};
+use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
+use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::Api;
+use crate::web::{Api, Hosts, LiveFeed};
 
 pub use ledger::OpenLedger;
-pub use run::{Request, RunError};
+pub use run::{END_MAX, Request, RunError};
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +58,15 @@ pub enum BuildError {
     Doors(#[source] DoorError),
     /// A linkage cannot be set up.
     #[error("set up the linkages")]
-    Linkage(#[source] WebhookError),
-    /// The HTTP address is taken or not ours.
-    #[error("listen on {addr} for HTTP (is the port taken?)")]
+    Linkage(#[source] SetupError),
+    /// The certificates of the gRPC interface are of no use.
+    #[error("set up the gRPC interface")]
+    Feed(#[source] FeedError),
+    /// An address is taken or not ours.
+    #[error("listen on {addr} for {what} (is the port taken?)")]
     Listen {
+        /// HTTP or gRPC.
+        what: &'static str,
         /// The address.
         addr: SocketAddr,
         /// Why.
@@ -80,6 +87,8 @@ impl BuildError {
 pub struct Addresses {
     /// The HTTP interface.
     pub http: SocketAddr,
+    /// The gRPC interface of duty rooms; `None` when none is configured.
+    pub grpc: Option<SocketAddr>,
     /// The MQTT endpoint inside the gateway; `None` with an outside broker.
     pub mqtt: Option<SocketAddr>,
 }
@@ -92,6 +101,8 @@ pub struct Gateway {
     parts: Parts,
     events: Events,
     listener: TcpListener,
+    feed: Option<(Feed, TcpListener)>,
+    feed_tasks: Supervisor,
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
@@ -106,10 +117,12 @@ struct Parts {
     cameras: Cameras,
     footage: Footage,
     outbox: Outbox,
+    cases: Cases,
     pipeline: Pipeline,
     desk: ClipDesk,
     conditions: Conditions,
     clock: Clock,
+    supervisor: Supervisor,
 }
 
 /// The streams of events that the gateway joins.
@@ -118,7 +131,7 @@ struct Events {
     doors: mpsc::Receiver<DoorEvent>,
     clips: mpsc::Receiver<ClipSettled>,
     cameras: mpsc::Receiver<CameraEvent>,
-    footage: mpsc::Receiver<FootageEvent>,
+    disk: watch::Receiver<DiskReport>,
     outbox: mpsc::Receiver<OutboxEvent>,
 }
 
@@ -135,16 +148,12 @@ impl Gateway {
         let supervisor = Supervisor::new();
         let board = HealthBoard::new(clock.clone());
         let mut registry = telemetry::registry();
-        let listener = TcpListener::bind(config.web.listen)
-            .await
-            .map_err(|source| BuildError::Listen {
-                addr: config.web.listen,
-                source,
-            })?;
-        let http = listener.local_addr().map_err(|source| BuildError::Listen {
-            addr: config.web.listen,
-            source,
-        })?;
+        let (listener, http) = bind("HTTP", config.web.listen).await?;
+        let grpc_listener = match &config.grpc {
+            Some(rules) => Some(bind("gRPC", rules.listen).await?),
+            None => None,
+        };
+        let grpc_addr = grpc_listener.as_ref().map(|(_, addr)| *addr);
         let hasher = crate::roster::open_site_key(&config.store.key_file, &config.store.path)
             .map_err(BuildError::SiteKey)?;
         let store_options = StoreOptions {
@@ -153,7 +162,8 @@ impl Gateway {
         // In a group of its own: the writer ends after everything that may still write.
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
-        let linkages = options::linkages(&config, &clock).map_err(BuildError::Linkage)?;
+        let linkages =
+            options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
             store: store.clone(),
             clock: clock.clone(),
@@ -171,6 +181,15 @@ impl Gateway {
             &mut registry,
         )
         .map_err(BuildError::Store)?;
+        outbox.set_case_rules(config.case.rules.clone());
+        let cases_base = CasesBase {
+            store: store.clone(),
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            pictures: config.case.pictures.clone(),
+            zone: config.compound.time_zone.clone(),
+        };
+        let cases = Cases::new(cases_base, &mut registry);
         let base = LedgerBase {
             store: store.clone(),
             outbox: outbox.clone(),
@@ -179,7 +198,7 @@ impl Gateway {
         let roster = Roster::open(base, config.roster_options(hasher))
             .await
             .map_err(BuildError::Roster)?;
-        let (footage, clips, footage_events) = Footage::open(
+        let (footage, clips, disk) = Footage::open(
             options::footage(&config),
             clock.clone(),
             store.clone(),
@@ -239,28 +258,53 @@ impl Gateway {
             last_seen: LastSeen::default(),
             metrics: EntryMetrics::register(&mut registry),
         };
+        let accounts = Accounts::at(&config.web.accounts_file);
+        let feed_tasks = supervisor.group();
+        let feed = match (&config.grpc, grpc_listener) {
+            (Some(rules), Some((listener, _))) => {
+                let base = FeedBase {
+                    store: store.clone(),
+                    outbox: outbox.clone(),
+                    cases: cases.clone(),
+                    shelf: Arc::clone(&shelf),
+                    accounts: accounts.clone(),
+                    clock: clock.clone(),
+                    include: rules.include.clone(),
+                    supervisor: feed_tasks.clone(),
+                };
+                let feed = Feed::new(base, rules.tls.as_ref()).map_err(BuildError::Feed)?;
+                Some((feed, listener))
+            }
+            _ => None,
+        };
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
-            accounts: Accounts::at(&config.web.accounts_file),
+            accounts,
             outbox: outbox.clone(),
+            live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
+            cases: cases.clone(),
             roster: roster.clone(),
             roster_files: Arc::new(Semaphore::new(1)),
             shelf,
+            footage: footage.clone(),
             board,
+            hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
         };
         let addresses = Addresses {
             http,
+            grpc: grpc_addr,
             mqtt: doors.listen_addr(),
         };
-        info!(http = %http, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
+        let grpc = addresses.grpc.map(tracing::field::display);
+        info!(http = %http, grpc, mqtt = addresses.mqtt.map(tracing::field::display), "gateway built");
         Ok(Gateway {
             addresses,
-            supervisor,
+            supervisor: supervisor.clone(),
             parts: Parts {
                 store,
                 roster,
@@ -268,19 +312,23 @@ impl Gateway {
                 cameras,
                 footage,
                 outbox,
+                cases,
                 pipeline,
                 desk,
                 conditions,
                 clock,
+                supervisor,
             },
             events: Events {
                 doors: door_events,
                 clips,
                 cameras: camera_events,
-                footage: footage_events,
+                disk,
                 outbox: outbox_events,
             },
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -296,4 +344,14 @@ impl Gateway {
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
+}
+
+async fn bind(
+    what: &'static str,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let failed = |source| BuildError::Listen { what, addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }

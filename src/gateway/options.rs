@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Config, DecisionMode};
+use crate::config::{Config, DecisionMode, Receiver};
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
 use crate::door::{DoorOptions, DoorsOptions};
 use crate::entry::{EntryOptions, SharedRule};
 use crate::footage::FootageOptions;
-use crate::linkage::SiteFacts;
-use crate::linkage::webhook::{Webhook, WebhookError};
+use crate::linkage::grpc::Grpc;
+use crate::linkage::mqtt::Mqtt;
+use crate::linkage::webhook::Webhook;
+use crate::linkage::{Linkage, SetupError, SiteFacts};
 use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
+use crate::supervise::Supervisor;
 use crate::time::Clock;
 
 fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
@@ -51,6 +54,7 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
         online_doors: asks_us.map(|door| door.door.id.clone()).collect(),
         length: config.footage.clip,
         clocks_agree_within: config.controller_skew_max,
+        late_max: config.footage.retention,
         card_shared: SharedRule {
             within: config.card_shared_within,
             buildings: config
@@ -70,15 +74,24 @@ pub(super) fn footage(config: &Config) -> FootageOptions {
     )
 }
 
-pub(super) fn linkages(config: &Config, clock: &Clock) -> Result<Vec<LinkageSetup>, WebhookError> {
+pub(super) fn linkages(
+    config: &Config,
+    clock: &Clock,
+    supervisor: &Supervisor,
+) -> Result<Vec<LinkageSetup>, SetupError> {
     let setup = |linkage: &crate::config::Linkage| {
-        let webhook = Webhook::new(linkage.webhook.clone(), clock.clone())?;
-        let mut policy = LinkagePolicy::new(linkage.webhook.id.clone());
+        let receiver: Arc<dyn Linkage> = match &linkage.receiver {
+            Receiver::Webhook(options) => Arc::new(Webhook::new(options.clone(), clock.clone())?),
+            Receiver::Grpc(options) => Arc::new(Grpc::new(options.clone())?),
+            Receiver::Mqtt(options) => Arc::new(Mqtt::new(options.clone(), supervisor)?),
+        };
+        let mut policy = LinkagePolicy::new(linkage.id.clone());
         policy.kinds = Kinds::Only(linkage.kinds.clone());
         policy.include = linkage.include.clone();
         policy.give_up_after = config.outbox.give_up_after;
+        policy.case_changes = linkage.case_changes;
         Ok(LinkageSetup {
-            linkage: Arc::new(webhook),
+            linkage: receiver,
             policy,
         })
     };

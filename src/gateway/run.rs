@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, info_span, warn};
 
@@ -12,7 +12,7 @@ use crate::camera::CameraEvent;
 use crate::config::Config;
 use crate::entry::{Conditions, Subject, remove_old};
 use crate::error::chain;
-use crate::footage::FootageEvent;
+use crate::footage::DiskReport;
 use crate::outbox::OutboxEvent;
 use crate::store::StoreError;
 use crate::supervise::Supervisor;
@@ -23,10 +23,31 @@ use crate::web;
 const PIPELINE_END: Duration = Duration::from_secs(5);
 /// How long requests in hand may take at the end.
 const WEB_END: Duration = Duration::from_secs(3);
+/// How long open clips may take to be settled and their files to be closed at the end: a second of work, on
+/// a disk that is just waking up. Of one that hangs, the next start finishes the files.
+const FOOTAGE_END: Duration = Duration::from_secs(8);
 /// How long outcomes of clips may take to be recorded at the end.
 const CLIPS_END: Duration = Duration::from_secs(3);
+/// How long attempts in hand may take at the end; what is cut off is tried again at the next start.
+const COURIERS_END: Duration = Duration::from_secs(6);
+/// How long the last words to doors and cameras may take at the end.
+const DEVICES_END: Duration = Duration::from_secs(6);
 /// How long what is left may take at the end.
-const REST_END: Duration = Duration::from_secs(5);
+const REST_END: Duration = Duration::from_secs(3);
+/// How long the last commits may take to be durable at the end.
+const STORE_END: Duration = Duration::from_secs(5);
+
+/// How long an ordered end takes at most; whoever stops the process must wait longer before it kills.
+pub const END_MAX: Duration = Duration::from_secs(
+    PIPELINE_END.as_secs()
+        + WEB_END.as_secs()
+        + FOOTAGE_END.as_secs()
+        + CLIPS_END.as_secs()
+        + COURIERS_END.as_secs()
+        + DEVICES_END.as_secs()
+        + REST_END.as_secs()
+        + STORE_END.as_secs(),
+);
 /// How often entries past their retention are looked for.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(60);
 
@@ -46,6 +67,7 @@ pub enum Request {
 struct Groups {
     pipeline: Supervisor,
     web: Supervisor,
+    feed: Supervisor,
     clips: Supervisor,
 }
 
@@ -64,6 +86,8 @@ impl Gateway {
             parts,
             events,
             listener,
+            feed,
+            feed_tasks,
             api,
             ready,
             config,
@@ -72,14 +96,15 @@ impl Gateway {
         let groups = Groups {
             pipeline: supervisor.group(),
             web: supervisor.group(),
+            feed: feed_tasks,
             clips: supervisor.group(),
         };
-        let stop_web = groups.web.token();
-        groups.web.vital(
-            "web",
-            info_span!("web"),
-            web::serve(listener, api, stop_web),
-        );
+        let served = web::serve(listener, api, groups.web.clone());
+        groups.web.vital("web", info_span!("web"), served);
+        if let Some((feed, listener)) = feed {
+            let served = feed.serve(listener);
+            groups.feed.vital("feed", info_span!("feed"), served);
+        }
         start(&groups, &supervisor, &parts, events, &config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
@@ -112,11 +137,12 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     groups.clips.vital("clips", info_span!("clips"), clips);
     let told = Told {
         cameras: events.cameras,
-        footage: events.footage,
+        disk: events.disk,
         outbox: events.outbox,
     };
     let conditions = raise_conditions(parts.conditions.clone(), told, supervisor.token());
     supervisor.vital("conditions", info_span!("conditions"), conditions);
+    parts.cases.watch_deadlines(supervisor);
     let upkeep = upkeep(
         parts.clone(),
         config.store.entry_retention,
@@ -134,7 +160,7 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
 /// What parts tell of themselves.
 struct Told {
     cameras: mpsc::Receiver<CameraEvent>,
-    footage: mpsc::Receiver<FootageEvent>,
+    disk: watch::Receiver<DiskReport>,
     outbox: mpsc::Receiver<OutboxEvent>,
 }
 
@@ -143,11 +169,17 @@ async fn raise_conditions(
     mut told: Told,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
+    let mut disk = DiskReport::default();
+    told.disk.mark_changed();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            Some(event) = told.footage.recv() => conditions.take_footage_event(event).await?,
+            Ok(()) = told.disk.changed() => {
+                let report = *told.disk.borrow_and_update();
+                conditions.take_disk_report(disk, report).await?;
+                disk = report;
+            }
             Some(event) = told.outbox.recv() => conditions.take_outbox_event(event).await?,
             Some(event) = told.cameras.recv() => conditions.take_camera_event(event).await?,
             else => return Ok(()),
@@ -226,7 +258,8 @@ async fn reload_linkages(
     parts: &Parts,
     config: &Config,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let linkages = options::linkages(config, &parts.clock)?;
+    let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
+    parts.outbox.set_case_rules(config.case.rules.clone());
     parts
         .outbox
         .reload(linkages, options::site_facts(config))
@@ -237,20 +270,35 @@ async fn reload_linkages(
 /// Each step with its share of the time; none can keep the others from their turn.
 async fn end(supervisor: &Supervisor, groups: &Groups, parts: &Parts) {
     info!("stopping: no more swipes are taken");
+    // Asked first, so that the end of its source is no failure of the pipeline.
+    groups.pipeline.token().cancel();
     parts.doors.stop_intake();
     shut(&groups.pipeline, PIPELINE_END, "swipes").await;
     info!("stopping: no more requests are answered");
-    shut(&groups.web, WEB_END, "web").await;
+    tokio::join!(
+        shut(&groups.web, WEB_END, "web"),
+        shut(&groups.feed, WEB_END, "feed"),
+    );
     info!("stopping: open clips are closed");
-    parts.footage.close().await;
+    step("footage", FOOTAGE_END, parts.footage.close()).await;
     shut(&groups.clips, CLIPS_END, "clips").await;
     info!("stopping: couriers finish the attempt in hand");
-    parts.outbox.stop().await;
+    step("couriers", COURIERS_END, parts.outbox.stop()).await;
     info!("stopping: doors and cameras are hung up");
-    tokio::join!(parts.doors.stop(), parts.cameras.stop());
+    let hung_up = async { tokio::join!(parts.doors.stop(), parts.cameras.stop()) };
+    step("devices", DEVICES_END, hung_up).await;
     shut(supervisor, REST_END, "rest").await;
-    parts.store.close().await;
+    info!("stopping: the store is closed");
+    step("store", STORE_END, parts.store.close()).await;
     info!("stopped");
+}
+
+/// Waits for a step of the end, but not longer than its share: what hangs (a disk, a peer) is left behind.
+async fn step<T>(name: &'static str, within: Duration, work: impl Future<Output = T>) {
+    if tokio::time::timeout(within, work).await.is_err() {
+        let share_s = within.as_secs();
+        error!(step = name, share_s, "did not end within its share");
+    }
 }
 
 async fn shut(group: &Supervisor, within: Duration, name: &'static str) {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::case::{Case, CaseState, Tier};
 use crate::domain::clip::{ClipRecord, ClipState};
 use crate::domain::entry::Entry;
 use crate::domain::id::{AlertId, CameraId, CompoundId, DoorId, DwellingId, EntryId, StairwellId};
@@ -116,6 +117,33 @@ pub struct AlertEnvelope {
     /// The dwelling, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dwelling: Option<DwellingId>,
+    /// How far its handling is; `None` for alerts that open no case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<EnvelopeCase>,
+}
+
+/// The handling of an alert in an envelope: how far it is, not who handles it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EnvelopeCase {
+    /// Where it stands.
+    pub state: CaseState,
+    /// The tier that is answerable.
+    pub tier: Tier,
+    /// When the next deadline passes; `None` when none will.
+    pub due_at: Option<WallTime>,
+    /// A deadline of the step that is due now has passed.
+    pub overdue: bool,
+}
+
+impl From<&Case> for EnvelopeCase {
+    fn from(case: &Case) -> EnvelopeCase {
+        EnvelopeCase {
+            state: case.state,
+            tier: case.tier,
+            due_at: case.due_at,
+            overdue: case.overdue_since.is_some(),
+        }
+    }
 }
 
 /// A place in an envelope.
@@ -183,7 +211,15 @@ impl AlertEnvelope {
             detail: detail(alert, include),
             card_tail: card_tail.filter(|_| include.contains(&Extra::CardTail)),
             dwelling: dwelling.filter(|_| include.contains(&Extra::Dwelling)),
+            case: None,
         }
+    }
+
+    /// The same with how far the alert's handling is.
+    #[must_use]
+    pub fn with_case(mut self, case: Option<&Case>) -> AlertEnvelope {
+        self.case = case.map(EnvelopeCase::from);
+        self
     }
 
     /// What makes this message that message: a receiver acts once on each.

@@ -4,10 +4,15 @@
 //! outbox's. Not here: durability, order, retries.
 
 pub mod envelope;
+pub mod grpc;
+pub mod mqtt;
 pub mod webhook;
 
+mod dial;
 mod tls;
 
+use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -19,6 +24,13 @@ use crate::error::Class;
 
 /// Longest text of a receiver that is kept, in characters: its refusal, its own reference.
 pub(crate) const PEER_TEXT_CHARS_MAX: usize = 200;
+
+/// Longest wait for a connection, TLS included: two lost packets on a slow line.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a whole exchange, unless configured.
+pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait that a receiver may ask for (contract: retries are at most 60 s apart).
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// A configured outside receiver.
 ///
@@ -65,13 +77,13 @@ pub struct Receipt {
 pub enum DeliveryError {
     /// No connection: refused, no route, no such host, TLS that does not hold.
     #[error("connect to the receiver")]
-    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Connect(#[source] Box<dyn Error + Send + Sync>),
     /// The receiver did not answer in time.
     #[error("the receiver did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The connection broke, or the answer could not be read to its end.
     #[error("read the receiver's answer")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Broken(#[source] Box<dyn Error + Send + Sync>),
     /// The receiver cannot take it now and says so.
     #[error("the receiver is not ready: {text}")]
     Busy {
@@ -112,4 +124,61 @@ impl DeliveryError {
     pub fn is_unreachable(&self) -> bool {
         matches!(self, DeliveryError::Connect(_))
     }
+}
+
+/// A linkage that cannot be set up as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The URL is of another kind.
+    #[error("linkage {id}: the url must begin with {expected}")]
+    Scheme {
+        /// Which linkage.
+        id: LinkageId,
+        /// How it may begin.
+        expected: &'static str,
+    },
+    /// A file of certificates or keys cannot be read.
+    #[error("linkage {id}: read {key} {}", path.display())]
+    File {
+        /// Which linkage.
+        id: LinkageId,
+        /// The configuration's key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The authorities' file holds no certificate.
+    #[error("linkage {id}: ca_file {} holds no PEM certificate", path.display())]
+    CaEmpty {
+        /// Which linkage.
+        id: LinkageId,
+        /// The file.
+        path: PathBuf,
+    },
+    /// This machine has no authorities, and no file names any.
+    #[error(
+        "linkage {id}: no certificate authorities on this machine (Debian package ca-certificates)"
+    )]
+    NoAuthorities {
+        /// Which linkage.
+        id: LinkageId,
+    },
+    /// A secret has characters that a header or a metadata field cannot carry.
+    #[error("linkage {id}: the token has characters other than visible ASCII")]
+    Token {
+        /// Which linkage.
+        id: LinkageId,
+    },
+    /// The client cannot be built.
+    #[error("linkage {id}: set up its client")]
+    Client {
+        /// Which linkage.
+        id: LinkageId,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
 }

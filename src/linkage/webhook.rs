@@ -15,7 +15,7 @@
 //! that the receiver is there.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -29,17 +29,13 @@ use sha2::Sha256;
 use url::Url;
 
 use super::envelope::{AlertEnvelope, clean};
-use super::{DeliveryError, Linkage, PEER_TEXT_CHARS_MAX, Receipt, tls};
+use super::{
+    DeliveryError, Linkage, PEER_TEXT_CHARS_MAX, RETRY_AFTER_MAX, Receipt, SetupError, tls,
+};
 use crate::domain::id::LinkageId;
 use crate::domain::secret::Secret;
 use crate::time::Clock;
 
-/// Longest wait for a connection, TLS included: two lost packets on a slow line.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for the whole exchange.
-pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest wait that a receiver may ask for (contract: retries are at most 60 s apart).
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are read; what comes after is of no interest.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
@@ -54,49 +50,10 @@ pub struct WebhookOptions {
     pub secret: Secret,
     /// PEM file of the authorities that may vouch for the receiver; `None`: the system's.
     pub ca_file: Option<PathBuf>,
-    /// Longest wait for a connection; [`CONNECT_TIMEOUT`] unless there is reason.
+    /// Longest wait for a connection; [`super::CONNECT_TIMEOUT`] unless there is reason.
     pub connect_timeout: Duration,
-    /// Longest wait for the whole exchange; [`TOTAL_TIMEOUT`] unless there is reason.
+    /// Longest wait for the whole exchange; [`super::TOTAL_TIMEOUT`] unless there is reason.
     pub total_timeout: Duration,
-}
-
-/// A webhook that cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookError {
-    /// The URL is neither `http` nor `https`.
-    #[error("linkage {id}: the url must begin with https:// or http://")]
-    Scheme {
-        /// Which linkage.
-        id: LinkageId,
-    },
-    /// The authorities' file cannot be read.
-    #[error("linkage {id}: read ca_file {path}")]
-    CaFile {
-        /// Which linkage.
-        id: LinkageId,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The authorities' file holds no certificate.
-    #[error("linkage {id}: ca_file {path} holds no PEM certificate")]
-    CaEmpty {
-        /// Which linkage.
-        id: LinkageId,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The HTTP client cannot be built.
-    #[error("linkage {id}: set up its HTTP client")]
-    Client {
-        /// Which linkage.
-        id: LinkageId,
-        /// Why.
-        #[source]
-        source: reqwest::Error,
-    },
 }
 
 /// A receiver reached by signed HTTP posts.
@@ -121,10 +78,13 @@ impl Webhook {
     /// Sets up the client; connects to nobody yet.
     ///
     /// # Errors
-    /// [`WebhookError`] when the URL, the authorities' file or the client is of no use.
-    pub fn new(options: WebhookOptions, clock: Clock) -> Result<Webhook, WebhookError> {
+    /// [`SetupError`] when the URL, the authorities' file or the client is of no use.
+    pub fn new(options: WebhookOptions, clock: Clock) -> Result<Webhook, SetupError> {
         if !matches!(options.url.scheme(), "http" | "https") {
-            return Err(WebhookError::Scheme { id: options.id });
+            return Err(SetupError::Scheme {
+                id: options.id,
+                expected: "https:// or http://",
+            });
         }
         tls::install_provider();
         let mut builder = Client::builder()
@@ -139,9 +99,9 @@ impl Webhook {
         if let Some(path) = &options.ca_file {
             builder = builder.tls_certs_only(authorities(&options.id, path)?);
         }
-        let client = builder.build().map_err(|source| WebhookError::Client {
+        let client = builder.build().map_err(|source| SetupError::Client {
             id: options.id.clone(),
-            source,
+            source: source.into(),
         })?;
         Ok(Webhook {
             options,
@@ -306,19 +266,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-fn authorities(id: &LinkageId, path: &PathBuf) -> Result<Vec<Certificate>, WebhookError> {
-    let pem = std::fs::read(path).map_err(|source| WebhookError::CaFile {
+fn authorities(id: &LinkageId, path: &Path) -> Result<Vec<Certificate>, SetupError> {
+    let pem = tls::authorities_pem(id, path)?;
+    Certificate::from_pem_bundle(&pem).map_err(|source| SetupError::Client {
         id: id.clone(),
-        path: path.clone(),
-        source,
-    })?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(WebhookError::CaEmpty {
-            id: id.clone(),
-            path: path.clone(),
-        }),
-    }
+        source: source.into(),
+    })
 }
 
 /// reqwest wraps the cause in layers that say the same; the innermost names what happened.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Class;
+use crate::linkage::{CONNECT_TIMEOUT, TOTAL_TIMEOUT};
 
 #[test]
 fn the_signature_is_that_of_any_other_hmac() {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use super::delivery::{Failure, RetryRules};
-use super::raise;
+use super::{feed, raise};
 use crate::domain::alert::{Alert, Delivery, DeliveryState};
 use crate::domain::id::AlertId;
 use crate::error::{Class, chain};
@@ -69,6 +69,8 @@ impl Attempts {
                 .await?;
             return Ok(gone);
         };
+        // Nothing is told that a failing disk may yet take back.
+        self.store.settled().await?;
         crash_point("before_attempt");
         let outcome = match timeout(ATTEMPT_MAX, self.linkage.deliver(&envelope)).await {
             Ok(outcome) => outcome,
@@ -138,14 +140,8 @@ impl Attempts {
             error!("a delivery waits whose alert is gone");
             return Ok(None);
         };
-        // The alert first, the entry after it: a clip that settles in between is then in the message
-        // under the older revision, and told again under its own.
-        let entry = match alert.entry {
-            Some(entry) => self.store.get(tables::ENTRIES, &entry)?,
-            None => None,
-        };
         let facts = self.facts.load();
-        let envelope = AlertEnvelope::new(&alert, entry.as_ref(), &facts, &self.include);
+        let envelope = feed::envelope(&self.store, &alert, &facts, &self.include)?;
         Ok(Some((alert, envelope)))
     }
 

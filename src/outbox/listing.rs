@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::feed;
 use super::raise::{self, LINKAGES_MAX};
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, LinkageId};
@@ -236,30 +237,54 @@ pub(super) async fn retry(
     store.write(work).await
 }
 
-/// Tries all dead deliveries again, of one linkage or of all; returns how many.
+/// Tries all dead deliveries again, of one linkage or of all; returns how many. Each once: what the
+/// receiver refuses again meanwhile stays dead.
 pub(super) async fn retry_all(
     store: &Store,
     linkage: Option<&LinkageId>,
     now: WallTime,
 ) -> Result<usize, StoreError> {
     let mut n_retried = 0;
+    let mut last: Option<DeadRow> = None;
     loop {
-        let linkage = linkage.cloned();
-        let work = move |txn: &mut Txn<'_>| {
-            let rows = match &linkage {
-                Some(linkage) => txn.scan(tables::DEAD_LETTERS, linkage, CHUNK)?,
-                None => txn.scan(tables::DEAD_LETTERS, &(), CHUNK)?,
-            };
-            for ((linkage, _, alert), ()) in &rows {
-                retry_row(txn, &(*alert, linkage.clone()), now)?;
-            }
-            Ok(rows.len())
+        let (reading, linkage, from) = (store.clone(), linkage.cloned(), last.clone());
+        let find = move || dead_after(&reading, linkage.as_ref(), from.as_ref());
+        let rows = match crate::supervise::blocking("dead-letters", find).await {
+            Ok(found) => found?,
+            Err(_) => return Err(StoreError::Closed),
         };
-        match store.write(work).await? {
-            0 => return Ok(n_retried),
-            n => n_retried += n,
-        }
+        let Some(newest) = rows.last() else {
+            return Ok(n_retried);
+        };
+        last = Some(newest.clone());
+        let work = move |txn: &mut Txn<'_>| {
+            let mut n_changed = 0;
+            for (linkage, _, alert) in rows {
+                let changed = retry_row(txn, &(alert, linkage), now)?;
+                n_changed += usize::from(changed == Some(true));
+            }
+            Ok(n_changed)
+        };
+        n_retried += store.write(work).await?;
     }
+}
+
+type DeadRow = (LinkageId, WallTime, AlertId);
+
+/// The next dead letters after the row `from`, in the order of the table.
+fn dead_after(
+    store: &Store,
+    linkage: Option<&LinkageId>,
+    from: Option<&DeadRow>,
+) -> Result<Vec<DeadRow>, StoreError> {
+    let rows: Box<dyn Iterator<Item = _>> = match linkage {
+        Some(linkage) => Box::new(store.range(tables::DEAD_LETTERS, linkage, from, None)),
+        None => Box::new(store.range(tables::DEAD_LETTERS, &(), from, None)),
+    };
+    rows.map(|row| row.map(|(key, ())| key))
+        .filter(|row| row.as_ref().map_or(true, |key| Some(key) != from))
+        .take(CHUNK)
+        .collect()
 }
 
 fn retry_row(
@@ -310,10 +335,14 @@ pub(super) async fn prune(
     for chunk in old.steps.chunks(CHUNK) {
         let chunk = chunk.to_vec();
         let work = move |txn: &mut Txn<'_>| {
-            chunk
-                .iter()
-                .for_each(|step| txn.delete(tables::ALERT_FEED, step));
-            Ok(())
+            for step in &chunk {
+                txn.delete(tables::ALERT_FEED, step);
+            }
+            // Found in order, so the last of them is the highest.
+            match chunk.last() {
+                Some(step) => feed::note_pruned(txn, *step),
+                None => Ok(()),
+            }
         };
         store.write(work).await?;
     }

@@ -10,8 +10,10 @@
 
 mod aggregate;
 mod attempt;
+mod cases;
 mod courier;
 mod delivery;
+mod feed;
 mod link;
 mod listing;
 mod metrics;
@@ -29,6 +31,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info_span, warn};
 
 pub use aggregate::FloodOptions;
+pub use cases::{move_case, remove_case};
+pub use feed::{FEED_PAGE_MAX, FeedBounds, FeedPage, FeedRecord};
 pub use listing::{
     DeliveryCursor, DeliveryCursorError, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryPage,
     PAGE_MAX,
@@ -38,6 +42,7 @@ pub use raise::{
 };
 
 use crate::domain::alert::DeliveryState;
+use crate::domain::case::CaseRules;
 use crate::domain::id::LinkageId;
 use crate::error::chain;
 use crate::linkage::{Linkage, SiteFacts};
@@ -137,6 +142,7 @@ struct Inner {
     base: OutboxBase,
     options: OutboxOptions,
     policy: ArcSwap<RaisePolicy>,
+    case_rules: ArcSwap<CaseRules>,
     facts: Arc<ArcSwap<SiteFacts>>,
     metrics: Metrics,
     events: mpsc::Sender<OutboxEvent>,
@@ -170,6 +176,7 @@ impl Outbox {
             health: base.board.component("outbox"),
             options,
             policy: ArcSwap::default(),
+            case_rules: ArcSwap::default(),
             facts: Arc::new(ArcSwap::from_pointee(facts)),
             metrics: Metrics::register(registry),
             events,
@@ -185,6 +192,22 @@ impl Outbox {
     /// How alerts are raised and to whom they go; for [`raise`].
     pub fn raise_policy(&self) -> Arc<RaisePolicy> {
         self.0.policy.load_full()
+    }
+
+    /// What cases that are opened or moved from now on are held to. What stands keeps its deadline.
+    pub fn set_case_rules(&self, rules: CaseRules) {
+        let rules = Arc::new(rules);
+        self.0.case_rules.store(Arc::clone(&rules));
+        self.0.policy.rcu(|policy| {
+            let mut policy = RaisePolicy::clone(policy);
+            policy.cases = Arc::clone(&rules);
+            policy
+        });
+    }
+
+    /// Changes whenever something may have been raised or revised; where to look is `ALERT_FEED`.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.wake.subscribe()
     }
 
     /// Tells the couriers that something was raised or revised and is durable by now.
@@ -283,6 +306,7 @@ impl Outbox {
         inner.policy.store(Arc::new(RaisePolicy {
             linkages: policies,
             flood: inner.options.flood,
+            cases: inner.case_rules.load_full(),
         }));
         let mut couriers = inner.couriers.lock();
         for setup in linkages {

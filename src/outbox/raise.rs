@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::aggregate::{self, FloodOptions, Verdict, flood_key};
+use super::cases;
 use super::delivery::Release;
 use crate::domain::alert::{
     Alert, AlertChange, AlertKind, CLIP_HOLD_MAX, Counted, Delivery, DeliveryState, Flood,
 };
+use crate::domain::case::CaseRules;
 use crate::domain::id::{AlertId, EntryId, LinkageId};
 use crate::linkage::Include;
 use crate::store::{StoreError, Txn, tables};
@@ -70,6 +72,9 @@ pub struct LinkagePolicy {
     pub include: Include,
     /// A delivery that waited so long and fails again is given up.
     pub give_up_after: Duration,
+    /// Is it told of each move of an alert's case? Others get the case as it is when they are told of
+    /// something else.
+    pub case_changes: bool,
     /// Deliveries that may wait. Beyond that a new one goes straight to the dead letters, except of
     /// severity 1, and the linkage's health is `Failed` until someone acts.
     pub rows_max: usize,
@@ -78,13 +83,14 @@ pub struct LinkagePolicy {
 }
 
 impl LinkagePolicy {
-    /// Every kind, no extras, 72 h, 100,000 rows.
+    /// Every kind, no extras, 72 h, no changes of cases, 100,000 rows.
     pub fn new(id: LinkageId) -> LinkagePolicy {
         LinkagePolicy {
             id,
             kinds: Kinds::All,
             include: Include::new(),
             give_up_after: GIVE_UP_AFTER,
+            case_changes: false,
             rows_max: ROWS_MAX,
             backlog: Arc::default(),
         }
@@ -98,9 +104,17 @@ pub struct RaisePolicy {
     pub linkages: Vec<LinkagePolicy>,
     /// When alerts are counted together.
     pub flood: FloodOptions,
+    /// What the case that an alert opens is held to.
+    pub cases: Arc<CaseRules>,
 }
 
 impl RaisePolicy {
+    /// Is `linkage` told of moves of cases?
+    pub(super) fn wants_case_changes(&self, linkage: &LinkageId) -> bool {
+        let mut linkages = self.linkages.iter();
+        linkages.any(|policy| policy.case_changes && policy.id == *linkage)
+    }
+
     /// The same without `linkage`: who is away is not told that it is away.
     #[must_use]
     pub fn without(&self, linkage: &LinkageId) -> RaisePolicy {
@@ -125,9 +139,10 @@ pub enum Change {
     },
 }
 
-/// Raises `alert` (revision 1) in this transaction: the alert, its index rows, a step in the feed and
-/// a delivery for each linkage that wants its kind. The same id raises nothing twice. In a flood it
-/// is counted in the last alert of its door and kind instead.
+/// Raises `alert` (revision 1) in this transaction: the alert, its index rows, its case (severity 1 to
+/// 3), a step in the feed and a delivery for each linkage that wants its kind. The same id raises
+/// nothing twice. In a flood it is counted in the last alert of its door and kind instead, unless the
+/// case of that is done.
 ///
 /// With `clip_pending` a routine alert is held for its clip, [`CLIP_HOLD_MAX`] at most; urgent ones
 /// never are. Returns the id of the alert that stands for the occurrence. Once the transaction is
@@ -160,6 +175,7 @@ pub fn raise(
     if let Some(entry) = alert.entry {
         txn.put(tables::ALERTS_BY_ENTRY, &(entry, alert.id), &())?;
     }
+    cases::open(txn, alert, policy, now)?;
     let seq = tell(txn, alert, now)?;
     let hold = if clip_pending && !alert.kind.is_urgent() {
         CLIP_HOLD_MAX
@@ -206,10 +222,11 @@ pub fn revise(
                 return Ok(false);
             }
             alert.ended_at = Some(at);
+            cases::note_end(txn, id, now)?;
             Release::AfterHold
         }
     };
-    publish(txn, &mut alert, release, now)?;
+    publish(txn, &mut alert, release, Reach::All, now)?;
     Ok(true)
 }
 
@@ -226,6 +243,8 @@ fn count_in_a_flood(
     let mut flood: Flood = txn.get(tables::FLOODS, &key)?.unwrap_or_default();
     let into = match aggregate::judge(&mut flood, &policy.flood, now) {
         Verdict::Raise => None,
+        // Nobody looks at an alert again whose case is done.
+        Verdict::CountIn(into) if cases::is_done(txn, into)? => None,
         Verdict::CountIn(into) => txn.get(tables::ALERTS, &into)?,
     };
     let Some(mut alert) = into else {
@@ -239,7 +258,7 @@ fn count_in_a_flood(
         txn.delete(tables::ALERT_FEED, &step);
     }
     let pause = Release::AfterPause(policy.flood.window);
-    flood.told = Some(publish(txn, &mut alert, pause, now)?);
+    flood.told = Some(publish(txn, &mut alert, pause, Reach::All, now)?);
     txn.put(tables::FLOODS, &key, &flood)?;
     let counted = Counted {
         into: alert.id,
@@ -252,17 +271,34 @@ fn count_in_a_flood(
     Ok(Some(alert.id))
 }
 
+/// Which of an alert's receivers are told of a revision.
+#[derive(Clone, Copy)]
+pub(super) enum Reach<'a> {
+    /// All of them.
+    All,
+    /// Those that want it.
+    Only(&'a dyn Fn(&LinkageId) -> bool),
+}
+
 /// Puts the changed alert under its next revision, tells it in the feed and to its deliveries.
-fn publish(
+pub(super) fn publish(
     txn: &mut Txn<'_>,
     alert: &mut Alert,
     release: Release,
+    reach: Reach<'_>,
     now: WallTime,
 ) -> Result<u64, StoreError> {
     alert.revision = alert.revision.saturating_add(1);
     txn.put(tables::ALERTS, &alert.id, alert)?;
     let step = tell(txn, alert, now)?;
     for (_, old) in txn.scan(tables::DELIVERIES, &alert.id, LINKAGES_MAX)? {
+        let is_told = match reach {
+            Reach::All => true,
+            Reach::Only(wants) => wants(&old.linkage),
+        };
+        if !is_told {
+            continue;
+        }
         let mut delivery = old.clone();
         delivery.revised(alert.revision, release, now);
         put(txn, Some(&old), &delivery)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::key::KeyError;
 use super::record::RecordError;
-use crate::error::Class;
+use crate::error::{Class, chain};
 
 /// An operation on the store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,5 +100,13 @@ impl StoreError {
             | StoreError::Key { .. }
             | StoreError::Record { .. } => Class::Permanent,
         }
+    }
+}
+
+/// Why sled refused, for people.
+pub(super) fn words(err: &sled::Error) -> String {
+    match err {
+        sled::Error::Io(source) => source.to_string(),
+        other => chain(other).to_string(),
     }
 }

@@ -11,10 +11,12 @@
 
 mod error;
 mod key;
+mod metrics;
 mod record;
 mod table;
 mod txn;
 mod verify;
+mod verify_cases;
 mod verify_ledger;
 mod writer;
 

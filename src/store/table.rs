@@ -77,7 +77,9 @@ pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
     use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
+    use crate::domain::audit::AuditRecord;
     use crate::domain::card::CardKey;
+    use crate::domain::case::{Case, CaseListing, Picture};
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
     use crate::domain::footage::FootageRecord;
@@ -100,8 +102,12 @@ pub mod tables {
         AlertChange = 1,
         Counted = 1,
         Flood = 1,
+        Case = 1,
+        CaseListing = 1,
+        Picture = 1,
         Reject = 1,
         AlertId = 1,
+        AuditRecord = 1,
         DwellingId = 1,
         DwellingRecord = 1,
         CardholderRecord = 1,
@@ -167,6 +173,20 @@ pub mod tables {
     /// Newest alerts by door (or camera) and kind.
     pub const FLOODS: Table<(String, String), Flood> = Table::new(38, "floods");
 
+    /// The cases, by alert: every alert of severity 1 to 3 has one from its raise on.
+    pub const CASES: Table<AlertId, Case> = Table::new(50, "cases");
+    /// Cases by `open` or `done` and the moment their alert was raised: every case has exactly one row.
+    pub const CASES_BY_TIME: Table<(String, WallTime, AlertId), CaseListing> =
+        Table::new(51, "cases-by-time");
+    /// Cases by their next deadline: exactly those that have one.
+    pub const CASES_DUE: Table<(WallTime, AlertId), ()> = Table::new(52, "cases-due");
+    /// Every move of every case by its moment, with its place in the case.
+    pub const CASE_MOVES: Table<(WallTime, AlertId, u64), ()> = Table::new(53, "case-moves");
+    /// Pictures of cases by their SHA-256, 64 hexadecimal digits; the bytes are files.
+    pub const CASE_PICTURES: Table<(AlertId, String), Picture> = Table::new(54, "case-pictures");
+
+    /// Who looked at what, from 1 without a gap; `META` has the last number under `audit`.
+    pub const AUDIT: Table<u64, AuditRecord> = Table::new(60, "audit");
     /// The ledger's dwellings. `META` has the number of its newest change under `ledger-seq`, and under
     /// `ledger-key` the id of the key that personal fields are sealed with.
     pub const DWELLINGS: Table<DwellingId, DwellingRecord> = Table::new(70, "dwellings");

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,8 @@ pub(super) struct Asked<T>(pub(super) T);
 /// The `{id}` of the path.
 pub(super) struct Id(pub(super) String);
 
+/// The body's bytes, within the route's limit.
+pub(super) struct Raw(pub(super) Bytes);
 /// The two ids of the path.
 pub(super) struct Ids(pub(super) String, pub(super) String);
 
@@ -47,6 +50,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Id(id)),
             Err(err) => Err(Problem::bad_request(format!("path: {}", err.body_text()))),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Raw(bytes)),
+            Err(err) if err.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body is larger than this path takes",
+            )),
+            Err(err) => Err(Problem::bad_request(format!("body: {}", err.body_text()))),
         }
     }
 }

@@ -1,19 +1,31 @@
-//! A TCP listener that holds a bounded number of connections.
+//! A TCP listener that holds a bounded number of connections: so many that ask and are answered, and so
+//! many that stay open as streams.
 
+use std::future::Future as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// Connections held at once; more wait in the system's backlog until one ends.
 const CONNECTIONS_MAX: usize = 512;
+/// Streams held at once, besides: a duty room, its stations and its programs are tens, issue 5 asks for
+/// 1,000.
+pub(super) const STREAMS_MAX: usize = 2_048;
+/// A stream whose reader takes nothing for so long is ended; the reader comes back and resumes. Longer
+/// than a browser's tab stalls, and short enough that a dead reader is not kept.
+const STALLED_MAX: Duration = Duration::from_secs(20);
 /// Pause after `accept` failed (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -22,13 +34,57 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Capped {
     listener: TcpListener,
     permits: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 /// A connection that gives its place back when dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    seat: Seat,
+    /// Runs while a stream's reader takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// Where a connection is counted: among those that ask and are answered, or among the streams.
+#[derive(Clone, Debug)]
+pub(super) struct Seat(Arc<SeatInner>);
+
+#[derive(Debug)]
+struct SeatInner {
+    permit: Mutex<OwnedSemaphorePermit>,
+    streams: Arc<Semaphore>,
+    is_stream: AtomicBool,
+}
+
+impl Seat {
+    /// From now on the connection is a stream: it gives its place back to those that ask, and its reader
+    /// must keep up. False when there are [`STREAMS_MAX`].
+    pub(super) fn become_stream(&self) -> bool {
+        let inner = &self.0;
+        if inner.is_stream.load(Ordering::Acquire) {
+            return true;
+        }
+        let Ok(permit) = Arc::clone(&inner.streams).try_acquire_owned() else {
+            return false;
+        };
+        *inner.permit.lock() = permit;
+        inner.is_stream.store(true, Ordering::Release);
+        true
+    }
+
+    fn is_stream(&self) -> bool {
+        self.0.is_stream.load(Ordering::Acquire)
+    }
+}
+
+/// What a handler may know of the connection that asks.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Where it is counted.
+    pub(super) seat: Seat,
+    /// Cancelled when the gateway stops answering.
+    pub(super) stop: CancellationToken,
 }
 
 impl Capped {
@@ -36,7 +92,14 @@ impl Capped {
         Capped {
             listener,
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
+    }
+}
+
+impl Held {
+    pub(super) fn seat(&self) -> Seat {
+        self.seat.clone()
     }
 }
 
@@ -52,10 +115,17 @@ impl axum::serve::Listener for Capped {
         loop {
             match self.listener.accept().await {
                 Ok((stream, addr)) => {
+                    let seat = Seat(Arc::new(SeatInner {
+                        permit: Mutex::new(permit),
+                        streams: Arc::clone(&self.streams),
+                        is_stream: AtomicBool::new(false),
+                    }));
+                    let stalled = None;
                     return (
                         Held {
                             stream,
-                            _permit: permit,
+                            seat,
+                            stalled,
                         },
                         addr,
                     );
@@ -89,7 +159,19 @@ impl AsyncWrite for Held {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending if self.seat.is_stream() => {
+                let stalled = self
+                    .stalled
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED_MAX)));
+                ready!(stalled.as_mut().poll(context));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            other => {
+                self.stalled = None;
+                other
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -98,5 +180,75 @@ impl AsyncWrite for Held {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn pair(capped: &mut Capped) -> (TcpStream, Held) {
+        let addr = capped.local_addr().unwrap();
+        let (client, held) = tokio::join!(TcpStream::connect(addr), capped.accept());
+        (client.unwrap(), held.0)
+    }
+
+    async fn capped() -> Capped {
+        Capped::new(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_stream_gives_its_place_back_to_those_that_ask() {
+        let mut capped = capped().await;
+        let (_client, held) = pair(&mut capped).await;
+        assert_eq!(capped.permits.available_permits(), CONNECTIONS_MAX - 1);
+        assert!(held.seat().become_stream() && held.seat().become_stream());
+        assert_eq!(capped.permits.available_permits(), CONNECTIONS_MAX);
+        assert_eq!(capped.streams.available_permits(), STREAMS_MAX - 1);
+        drop(held);
+        assert_eq!(capped.streams.available_permits(), STREAMS_MAX);
+        capped.streams.forget_permits(STREAMS_MAX);
+        let (_client, held) = pair(&mut capped).await;
+        assert!(!held.seat().become_stream(), "there are as many as may be");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_whose_reader_takes_nothing_is_ended_and_a_download_is_not() {
+        let mut capped = capped().await;
+        let (_asleep, mut held) = pair(&mut capped).await;
+        held.seat().become_stream();
+        let chunk = vec![0; 1 << 20];
+        // Far more than the system's buffers hold.
+        let written = async {
+            loop {
+                held.write_all(&chunk).await?;
+            }
+        };
+        let ended: io::Result<()> = written.await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+        let (mut client, mut held) = pair(&mut capped).await;
+        let download = async {
+            for _ in 0..64 {
+                held.write_all(&chunk).await.unwrap();
+            }
+            held.shutdown().await.unwrap();
+        };
+        let reader = async {
+            tokio::time::sleep(STALLED_MAX * 3).await;
+            let mut n_read = 0;
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match client.read(&mut buffer).await.unwrap() {
+                    0 => return n_read,
+                    n => n_read += n,
+                }
+            }
+        };
+        let ((), n_read) = tokio::join!(download, reader);
+        assert_eq!(n_read, 64 << 20);
     }
 }

@@ -5,34 +5,42 @@
 
 mod api;
 mod extract;
+mod host;
 mod listener;
+mod live;
 mod page;
 mod principal;
 mod problem;
+mod serve;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
 use crate::camera::Cameras;
+use crate::case::Cases;
 use crate::clip::ClipShelf;
+use crate::domain::case::StepKind;
 use crate::door::Doors;
+use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
 
+use api::cases::step;
+pub use host::Hosts;
+pub use live::LiveFeed;
 pub use problem::Problem;
+pub use serve::serve;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -55,33 +63,26 @@ pub struct Api {
     pub accounts: Accounts,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
+    /// The cases of alerts, and the steps people take.
+    pub cases: Cases,
+    /// What streams of alerts read from.
+    pub live: LiveFeed,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
     pub roster_files: Arc<Semaphore>,
     /// Exported clips.
     pub shelf: Arc<ClipShelf>,
+    /// Kept footage, and whether its disk is there.
+    pub footage: Footage,
     /// How every part is.
     pub board: HealthBoard,
+    /// The names it may be asked under.
+    pub hosts: Hosts,
     /// The metrics.
     pub registry: Arc<Registry>,
     /// True while swipes are taken.
     pub ready: watch::Receiver<bool>,
-}
-
-/// Answers requests on `listener` until `stop` is cancelled, then finishes those in hand.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    api: Api,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let listener = listener::Capped::new(listener);
-    axum::serve(listener, router(api))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
 }
 
 /// All routes.
@@ -94,7 +95,18 @@ pub fn router(api: Api) -> Router {
         .route("/entries/{id}/thumbnail.jpg", get(api::clips::thumbnail))
         .route("/entries/{id}/manifest.json", get(api::clips::manifest))
         .route("/alerts", get(api::alerts::list))
+        .route("/alerts/stream", get(api::stream::open))
         .route("/alerts/{id}", get(api::alerts::one))
+        .route("/alerts/{id}/acknowledge", step(StepKind::Acknowledge))
+        .route("/alerts/{id}/dispatch", step(StepKind::Dispatch))
+        .route("/alerts/{id}/accept", step(StepKind::Accept))
+        .route("/alerts/{id}/resolve", step(StepKind::Resolve))
+        .route("/alerts/{id}/verify", step(StepKind::Verify))
+        .route("/alerts/{id}/close", step(StepKind::Close))
+        .route("/alerts/{id}/reopen", step(StepKind::Reopen))
+        .route("/alerts/{id}/cancel", step(StepKind::Cancel))
+        .route("/alerts/{id}/pictures", api::pictures::add())
+        .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
         .route("/dwellings", get(api::dwellings::list))
         .route(
             "/dwellings/{id}",
@@ -122,10 +134,14 @@ pub fn router(api: Api) -> Router {
         .route("/roster/report.xlsx", get(api::roster_files::report))
         .route("/roster/template.xlsx", get(api::roster_files::template))
         .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
         .route("/openapi.json", get(api::openapi::document));
     Router::new()
         .nest("/api/v1", v1)
@@ -138,8 +154,17 @@ pub fn router(api: Api) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), known_host))
         .layer(middleware::from_fn(within_time))
         .with_state(api)
+}
+
+/// Refuses what was not meant for us, before anything else looks at it.
+async fn known_host(State(api): State<Api>, request: Request, next: Next) -> Response {
+    match api.hosts.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Ends a request that takes too long, and sets the headers every answer has.

@@ -24,9 +24,9 @@ pub struct Problem {
     status: u16,
     /// What is wrong and what to do, for people.
     detail: String,
-    /// Further members of the document, by name.
+    /// What a program needs besides; each name is part of the contract (RFC 9457, 3.2).
     #[serde(flatten)]
-    facts: BTreeMap<&'static str, serde_json::Value>,
+    more: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl Problem {
@@ -38,15 +38,21 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
-            facts: BTreeMap::new(),
+            more: BTreeMap::new(),
         }
     }
 
-    /// With a further member `name`.
+    /// The same with one more member.
     #[must_use]
-    pub fn with(mut self, name: &'static str, fact: impl Into<serde_json::Value>) -> Problem {
-        self.facts.insert(name, fact.into());
+    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Problem {
+        self.more.insert(name, value.into());
         self
+    }
+
+    /// The HTTP status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.status
     }
 
     /// 404: there is no such thing.

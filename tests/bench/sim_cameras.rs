@@ -1,6 +1,5 @@
 //! What simulated cameras cost: processor time of the server for so many streams of 2 Mbit/s, read by
-//! clients that throw everything away. `cargo bench --bench sim_cameras -- 93 500`
-#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+//! clients that throw everything away. `cargo bench --bench gateway -- sim_cameras 93 500`
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use url::Url;
 const KEY_PACKETS: usize = 43;
 const OTHER_PACKETS: usize = 6;
 const PACKET_BYTES: usize = 1_400;
+const N_CAMERAS: [u64; 2] = [93, 500];
 const GOP_FRAMES: usize = 50;
 const MEASURE: Duration = Duration::from_secs(20);
 
@@ -135,13 +135,13 @@ fn measure(n_cameras: usize) {
     readers.shutdown_background();
 }
 
-fn main() {
-    let asked: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
-    for n_cameras in if asked.is_empty() {
-        vec![93, 500]
+pub(crate) fn run(asked: &[u64]) {
+    let counts = if asked.is_empty() {
+        &N_CAMERAS[..]
     } else {
         asked
-    } {
-        measure(n_cameras);
+    };
+    for n in counts {
+        measure(usize::try_from(*n).unwrap_or(1));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stairgate::camera::{
     CameraEvent, CameraEventKind, CameraOptions, CameraStatus, Cameras, CamerasOptions, Codec,
-    Feed, Frame, Gop, GopEnd, Transport, probe,
+    DIALS_MAX, Feed, Frame, Gop, GopEnd, Transport, probe,
 };
 use stairgate::domain::id::CameraId;
 use stairgate::domain::place::Place;

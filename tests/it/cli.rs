@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
+use stairgate::store::{Store, StoreOptions, tables};
+use stairgate::supervise::Supervisor;
+
 use crate::harness::gateway::{Gateway, run};
 use crate::harness::net::free_port;
 use crate::harness::{RtspAuth, RtspOptions, RtspServer, in_package, temp_dir};
@@ -31,6 +34,7 @@ path = "store"
 
 [footage]
 path = "footage"
+free_space_floor = "1%"
 
 [roster]
 file = "roster.csv"
@@ -153,13 +157,12 @@ async fn a_store_is_sound_until_a_listed_file_is_gone() {
     use stairgate::domain::clip::FootageName;
     use stairgate::domain::footage::{FootageRecord, FootageState};
     use stairgate::domain::id::CameraId;
-    use stairgate::store::{Store, StoreOptions, tables};
     use stairgate::time::{RunId, WallTime};
 
     let folder = temp_dir();
     let config = site(folder.path(), "");
     roster(folder.path(), "");
-    let supervisor = stairgate::supervise::Supervisor::new();
+    let supervisor = Supervisor::new();
     let options = StoreOptions {
         path: folder.path().join("store"),
     };
@@ -310,6 +313,35 @@ async fn a_lost_site_key_stops_the_start_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_store_of_a_newer_version_stops_the_start_with_what_to_do() {
+    let folder = temp_dir();
+    let web = format!("127.0.0.1:{}", free_port());
+    let more = format!("[web]\nlisten = \"{web}\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n");
+    let config = site(folder.path(), &more);
+    roster(folder.path(), "");
+    let mut gateway = Gateway::start(Path::new(&config), &web).await;
+    gateway.expect("linkage: there is none");
+    gateway.stop(Duration::from_secs(10)).await;
+    let options = StoreOptions {
+        path: folder.path().join("store"),
+    };
+    let mut metrics = stairgate::telemetry::registry();
+    let store = Store::open(&options, &Supervisor::new(), &mut metrics).unwrap();
+    let newer = store.write(|txn| txn.put(tables::META, &"format".to_owned(), &99));
+    newer.await.unwrap();
+    store.close().await;
+    drop(store);
+    for command in ["run", "verify-store"] {
+        let output = run(&[command, "--config", &config]).await;
+        assert_eq!(status(&output), 1, "{output:?}");
+        let errors = text(&output.stderr);
+        for part in ["has format 99", "install the newer stairgate"] {
+            assert!(errors.contains(part), "{errors}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_new_footage_disk_is_taken_once_someone_says_so() {
     let folder = temp_dir();
     let web = format!("127.0.0.1:{}", free_port());
@@ -336,11 +368,25 @@ async fn a_new_footage_disk_is_taken_once_someone_says_so() {
     assert_eq!(state(&gateway).await, "failed");
     gateway.stop(Duration::from_secs(10)).await;
 
+    // The disk of another gateway.
+    fs::write(footage.join("stairgate-footage-id"), "another\n").unwrap();
+    let mut gateway = start().await;
+    for part in ["footage disk is away", "another disk is at"] {
+        gateway.expect(part);
+    }
+    assert_eq!(state(&gateway).await, "failed");
+    gateway.stop(Duration::from_secs(10)).await;
+    let kept = fs::read_dir(&footage).unwrap().count();
+    assert_eq!(kept, 1, "nothing is written on it");
+    fs::remove_file(footage.join("stairgate-footage-id")).unwrap();
+
     let output = run(&["accept-disk", "--config", &config]).await;
     assert_eq!(status(&output), 0, "{output:?}");
     let mut gateway = start().await;
     // Its lives share one log.
-    gateway.expect("footage disk is away");
+    for part in ["footage disk is away", "another disk is at"] {
+        gateway.expect(part);
+    }
     assert_eq!(state(&gateway).await, "ok");
     gateway.stop(Duration::from_secs(10)).await;
 }

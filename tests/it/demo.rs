@@ -24,7 +24,7 @@ async fn the_demo_shows_swipes_clips_and_alerts_and_leaves_nothing_behind() {
         "police unknown-card revision 2, clip",
         "police revoked-card revision 1, clip pending",
         "police wrong-place revision",
-        "police door-forced revision 1",
+        "police door-forced revision",
         "/clip.mp4",
     ] {
         assert!(

@@ -1,8 +1,12 @@
 //! What `deploy/` holds for those who install: it works as it stands.
 
+use stairgate::gateway::END_MAX;
+
 use crate::harness::{Mosquitto, MosquittoOptions};
 
 const CONF: &str = include_str!("../../deploy/mosquitto/mosquitto.conf");
+const UNIT: &str = include_str!("../../deploy/stairgate.service");
+const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 const RIGHTS: &str = include_str!("../../deploy/mosquitto/stairgate.acl");
 
 /// What names a path or a port of the site; the harness has its own.
@@ -64,4 +68,21 @@ async fn with_the_reference_rights_a_door_speaks_for_itself_alone() {
     let mut heard = broker.retained_as(door, "#").await;
     heard.sort();
     assert_eq!(heard, ["mine", "up"]);
+}
+
+#[test]
+fn systemd_waits_for_the_ordered_end() {
+    let stop = UNIT
+        .lines()
+        .find_map(|line| line.strip_prefix("TimeoutStopSec="));
+    let stop_s: u64 = stop
+        .expect("the unit says how long it waits")
+        .parse()
+        .unwrap();
+    assert!(stop_s > END_MAX.as_secs() + 1, "{stop_s} s");
+    let docker = format!("--stop-timeout {stop_s}");
+    assert!(
+        DOCKERFILE.contains(&docker),
+        "the Dockerfile says the same: {docker}"
+    );
 }

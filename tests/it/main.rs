@@ -10,12 +10,14 @@ mod frame_number;
 mod harness;
 mod numbered;
 
+mod case;
 mod cli;
 mod conditions;
 mod clip;
 mod export;
 mod demo;
 mod end_to_end;
+mod feed;
 mod footage;
 mod door;
 mod account;

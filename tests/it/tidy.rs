@@ -16,26 +16,34 @@ use std::process::Command;
 /// A file longer than this wants to be two.
 const FILE_LINES_MAX: usize = 600;
 
-/// Each foreign crate that only one module names, and that module.
-const DOORS: [(&str, &str); 18] = [
-    ("axum", "web"),
-    ("chacha20poly1305", "roster"),
-    ("clap", "cli"),
-    ("encoding_rs", "roster"),
-    ("ffmpeg_next", "mux"),
-    ("ntex", "door"),
-    ("ntex_mqtt", "door"),
-    ("quick_xml", "roster"),
-    ("reqwest", "linkage"),
-    ("retina", "camera"),
-    ("rtsp_types", "sim"),
-    ("rumqttc", "door"),
-    ("rust_xlsxwriter", "roster"),
-    ("sd_notify", "gateway"),
-    ("sled", "store"),
-    ("toml", "config"),
-    ("tracing_subscriber", "telemetry"),
-    ("zip", "roster"),
+/// Each foreign crate that only one module names, and that module; where there are more, each for a
+/// reason of its own.
+const DOORS: [(&str, &[&str]); 21] = [
+    ("axum", &["web"]),
+    ("hyper", &["web"]),
+    ("hyper_util", &["web"]),
+    ("chacha20poly1305", &["roster"]),
+    ("clap", &["cli"]),
+    ("encoding_rs", &["roster"]),
+    ("ffmpeg_next", &["mux"]),
+    ("ntex", &["door"]),
+    ("ntex_mqtt", &["door"]),
+    ("quick_xml", &["roster"]),
+    ("reqwest", &["linkage"]),
+    ("retina", &["camera"]),
+    ("rtsp_types", &["sim"]),
+    // `door` is a client of the doors' broker, `linkage` of a broker of local systems: other protocol
+    // version, other session, nothing to share.
+    ("rumqttc", &["door", "linkage"]),
+    // The roster's workbooks, and the report of cases.
+    ("rust_xlsxwriter", &["roster", "case"]),
+    ("sd_notify", &["gateway"]),
+    ("sled", &["store"]),
+    // `linkage` calls the police platform, `feed` serves duty rooms, `sim` plays the police platform.
+    ("tonic", &["linkage", "feed", "sim"]),
+    ("toml", &["config"]),
+    ("tracing_subscriber", &["telemetry"]),
+    ("zip", &["roster"]),
 ];
 
 /// Ways to start a task or a thread; only `supervise` uses them.
@@ -323,10 +331,11 @@ fn a_module_names_only_modules_above_it() {
 fn a_foreign_crate_has_one_door() {
     let mut broken = Vec::new();
     for (name, module, code) in module_files() {
-        for (foreign, door) in DOORS {
-            if module != door {
+        for (foreign, doors) in DOORS {
+            if !doors.contains(&module.as_str()) {
                 for line in lines_naming(&code, foreign) {
-                    broken.push(format!("{name}:{line}: only {door} names {foreign}"));
+                    let doors = doors.join(", ");
+                    broken.push(format!("{name}:{line}: only {doors} names {foreign}"));
                 }
             }
         }

@@ -295,6 +295,7 @@ async fn on_publish(
         payload: &publish.payload,
         payload_bytes: publish.payload.len(),
         retained: publish.retain,
+        connected: None,
     });
     let ack = receipt(link, progress, &publish);
     let Some(heard) = heard else {

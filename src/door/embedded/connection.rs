@@ -16,6 +16,7 @@ use ntex_mqtt::v3::{
     Control, ControlAck, Handshake, HandshakeAck, MqttServer, MqttSink, Publish, QoS, Session,
 };
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::access::{Access, Rights};
@@ -89,6 +90,7 @@ pub(super) struct Slot {
 struct Connection {
     id: u64,
     client_id: String,
+    since: Instant,
     rights: Rights,
     sink: MqttSink,
     will: RefCell<Option<LastWill>>,
@@ -274,6 +276,7 @@ impl Server {
         let connection = Rc::new(Connection {
             id: self.next_id.get(),
             client_id: packet.client_id.to_string(),
+            since: Instant::now(),
             rights,
             sink: handshake.sink(),
             will: RefCell::new(packet.last_will.clone()),
@@ -399,6 +402,7 @@ impl Server {
             // A retain flag on the way to a broker asks it to keep the message; it says nothing
             // of the message's age.
             retained: false,
+            connected: Some(connection.since),
         };
         let Some(heard) = intake.read(&message) else {
             return Ok(());
@@ -439,6 +443,7 @@ impl Server {
             payload: &will.message,
             payload_bytes: will.message.len(),
             retained: false,
+            connected: Some(connection.since),
         });
         if let Some(heard) = heard {
             // When we are stopping, that a door goes is no news.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use rtsp_types::{Message, ParseError};
+use rtsp_types::{Message, Method, ParseError};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -52,6 +52,27 @@ pub(super) struct Connection {
     n_written: usize,
     scratch: Vec<u8>,
     heard_at: Instant,
+    dial: Option<Dial>,
+}
+
+/// Counts a client while it dials.
+struct Dial(Arc<Server>);
+
+impl Dial {
+    fn begin(server: &Arc<Server>) -> Dial {
+        server.n_dials.fetch_add(1, Ordering::Relaxed);
+        let n_dialling = server.n_dialling.fetch_add(1, Ordering::Relaxed) + 1;
+        server
+            .n_dialling_max
+            .fetch_max(n_dialling, Ordering::Relaxed);
+        Dial(Arc::clone(server))
+    }
+}
+
+impl Drop for Dial {
+    fn drop(&mut self) {
+        self.0.n_dialling.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection {
@@ -72,6 +93,7 @@ impl Connection {
             n_written: 0,
             scratch: Vec::new(),
             heard_at: now,
+            dial: None,
         }
     }
 
@@ -209,6 +231,7 @@ impl Connection {
                     self.input.advance(n_bytes);
                     if let Message::Request(request) = message {
                         let verdict = self.conversation.hear(&request, self.heard_at);
+                        self.note_dial(*request.method() == Method::Describe);
                         self.obey(verdict)?;
                     }
                 }
@@ -217,6 +240,16 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// A client dials from its first DESCRIBE until it plays or goes.
+    fn note_dial(&mut self, describes: bool) {
+        let session = self.conversation.session.as_ref();
+        if session.is_some_and(|session| session.player.is_some()) {
+            self.dial = None;
+        } else if describes && self.dial.is_none() {
+            self.dial = Some(Dial::begin(&self.server));
+        }
     }
 
     fn obey(&mut self, verdict: Verdict) -> Result<(), End> {

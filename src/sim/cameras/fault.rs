@@ -89,6 +89,8 @@ pub enum Sdp {
     Garbage,
     /// A session with a sound track only.
     NoVideo,
+    /// Motion JPEG, which nobody asked for.
+    OtherCodec,
 }
 
 /// A fault that cannot be read.
@@ -96,7 +98,7 @@ pub enum Sdp {
 #[error(
     "{text:?} is no camera fault; use drop=PERMILLE, freeze, thaw, reset, reboot=SECONDS, \
      refuse=STATUS, black-hole, jitter=MS, burst=MS, clock-offset=MS, clock-ppm=PPM, film=INDEX, \
-     keys=all|none|N, sdp=good|garbage|no-video or clear"
+     keys=all|none|N, sdp=good|garbage|no-video|other-codec or clear"
 )]
 pub struct CameraFaultParseError {
     text: String,
@@ -158,6 +160,7 @@ fn with_value(word: &str, value: &str) -> Option<CameraFault> {
             "good" => Sdp::Good,
             "garbage" => Sdp::Garbage,
             "no-video" => Sdp::NoVideo,
+            "other-codec" => Sdp::OtherCodec,
             _ => return None,
         }),
         _ => return None,

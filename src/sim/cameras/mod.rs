@@ -135,6 +135,9 @@ struct Server {
     backlog_bytes_max: usize,
     n_connections: AtomicU64,
     n_slow: AtomicU64,
+    n_dials: AtomicU64,
+    n_dialling: AtomicU64,
+    n_dialling_max: AtomicU64,
 }
 
 /// Counts since the start.
@@ -144,6 +147,10 @@ pub struct SimCamerasStats {
     pub n_connections: u64,
     /// Clients cut since they read too slowly.
     pub n_slow: u64,
+    /// Clients that have asked for a description, each once in its connection.
+    pub n_dials: u64,
+    /// The most of them at one time between that and PLAY.
+    pub n_dialling_max: u64,
     /// Frames sent.
     pub n_frames: u64,
     /// Bytes of RTP packets sent.
@@ -212,6 +219,9 @@ impl SimCameras {
             backlog_bytes_max: options.backlog_bytes_max,
             n_connections: AtomicU64::new(0),
             n_slow: AtomicU64::new(0),
+            n_dials: AtomicU64::new(0),
+            n_dialling: AtomicU64::new(0),
+            n_dialling_max: AtomicU64::new(0),
         });
         let supervisor = supervisor.group();
         let accepting = accept(
@@ -291,6 +301,8 @@ impl SimCameras {
         SimCamerasStats {
             n_connections: self.server.n_connections.load(Ordering::Relaxed),
             n_slow: self.server.n_slow.load(Ordering::Relaxed),
+            n_dials: self.server.n_dials.load(Ordering::Relaxed),
+            n_dialling_max: self.server.n_dialling_max.load(Ordering::Relaxed),
             n_frames: sum(|log| &log.n_frames),
             n_bytes: sum(|log| &log.n_bytes),
         }

@@ -143,6 +143,10 @@ impl Conversation {
         let body = match (&self.camera, settings.faults.sdp) {
             (Some(camera), Sdp::Good) => camera.description(settings.film_idx),
             (_, Sdp::Garbage) => "v=0\r\nm=\u{1}\u{2}garbage\r\na=rtpmap:\r\n=\r\n".to_owned(),
+            (_, Sdp::OtherCodec) => format!(
+                "{}m=video 0 RTP/AVP 26\r\na=rtpmap:26 JPEG/90000\r\na=control:track1\r\n",
+                sdp_head()
+            ),
             (_, Sdp::NoVideo) | (None, Sdp::Good) => format!(
                 "{}m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=control:track2\r\n",
                 sdp_head()

@@ -2,6 +2,7 @@
 //! it was told, and misbehaves on demand (contract, section 6).
 
 mod fault;
+mod grpc;
 mod http;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -42,7 +43,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct SimPoliceOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The key of the signature.
+    /// Where to listen for gRPC besides; `None`: webhooks only.
+    pub grpc_listen: Option<SocketAddr>,
+    /// The key of the webhook's signature, and the bearer token of gRPC.
     pub secret: Secret,
 }
 
@@ -69,9 +72,30 @@ pub enum SimPoliceError {
     },
 }
 
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// By a signed post.
+    Webhook,
+    /// By `AlertSink.Deliver`.
+    Grpc,
+}
+
+impl Via {
+    /// A word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Via::Webhook => "webhook",
+            Via::Grpc => "grpc",
+        }
+    }
+}
+
 /// One message as it was received, whatever became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoliceMessage {
+    /// How it came.
+    pub via: Via,
     /// The alert.
     pub id: String,
     /// Its revision.
@@ -86,7 +110,7 @@ pub struct PoliceMessage {
     pub clip_state: Option<String>,
     /// Was it answered as taken, or would it have been but for a fault on the way back?
     pub is_taken: bool,
-    /// Had this id and revision been taken before?
+    /// Had this id and revision been taken before, the same way?
     pub is_repeat: bool,
     /// The whole envelope.
     pub body: serde_json::Value,
@@ -115,9 +139,21 @@ struct EnvelopeClip {
     state: String,
 }
 
+/// What a message says, however it came.
+struct Heard {
+    via: Via,
+    id: String,
+    revision: u32,
+    kind: String,
+    raised_at: WallTime,
+    clip_state: Option<String>,
+    body: serde_json::Value,
+}
+
 /// The running receiver; it ends when it is dropped.
 pub struct SimPolice {
     url: Url,
+    grpc_url: Option<Url>,
     shared: Arc<Shared>,
     supervisor: Supervisor,
 }
@@ -133,7 +169,7 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     messages: VecDeque<PoliceMessage>,
-    taken: BTreeSet<(String, u32)>,
+    taken: BTreeSet<(Via, String, u32)>,
     n_requests: u64,
     n_refused: u64,
 }
@@ -151,12 +187,12 @@ impl SimPolice {
         clock: Clock,
         supervisor: &Supervisor,
     ) -> Result<SimPolice, SimPoliceError> {
-        let addr = options.listen;
-        let listen = |source| SimPoliceError::Listen { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(listen)?;
-        let addr = listener.local_addr().map_err(listen)?;
-        let url = Url::parse(&format!("http://{addr}/alerts"));
-        let url = url.map_err(|source| SimPoliceError::Url { addr, source })?;
+        let (listener, url) = listen(options.listen, "/alerts").await?;
+        let addr = listener.local_addr();
+        let addr = addr.map_err(|source| SimPoliceError::Listen {
+            addr: options.listen,
+            source,
+        })?;
         let shared = Arc::new(Shared {
             secret: options.secret,
             clock,
@@ -167,8 +203,20 @@ impl SimPolice {
         let supervisor = supervisor.group();
         let serving = serve(Arc::clone(&shared), listener, addr, supervisor.clone());
         supervisor.spawn("simulated police", Span::current(), serving);
+        let mut grpc_url = None;
+        if let Some(asked) = options.grpc_listen {
+            let (listener, url) = listen(asked, "/").await?;
+            let addr = listener.local_addr();
+            let addr = addr.map_err(|source| SimPoliceError::Listen {
+                addr: asked,
+                source,
+            })?;
+            grpc::start(Arc::clone(&shared), listener, addr, &supervisor);
+            grpc_url = Some(url);
+        }
         Ok(SimPolice {
             url,
+            grpc_url,
             shared,
             supervisor,
         })
@@ -177,6 +225,11 @@ impl SimPolice {
     /// Where to post alerts.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Where it serves `AlertSink`, if it does.
+    pub fn grpc_url(&self) -> Option<&Url> {
+        self.grpc_url.as_ref()
     }
 
     /// Behaves so from now on; requests in hand are cut short.
@@ -214,6 +267,15 @@ impl Drop for SimPolice {
     fn drop(&mut self) {
         self.supervisor.token().cancel();
     }
+}
+
+async fn listen(addr: SocketAddr, path: &str) -> Result<(TcpListener, Url), SimPoliceError> {
+    let failed = |source| SimPoliceError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    let url = Url::parse(&format!("http://{addr}{path}"));
+    let url = url.map_err(|source| SimPoliceError::Url { addr, source })?;
+    Ok((listener, url))
 }
 
 /// Takes connections; while [`PoliceFault::Down`], nobody listens at the address.
@@ -353,33 +415,49 @@ async fn respond(
 impl Shared {
     /// Checks and keeps a message; its reference here.
     fn hear(&self, request: &Request, is_taking: bool) -> Result<Option<String>, Refusal> {
-        let received_at = self.clock.now();
-        let checked = self.check(request, received_at);
-        let mut book = self.book.lock();
-        book.n_requests += 1;
-        let envelope = match checked {
+        let envelope = match self.check(request, self.clock.now()) {
             Ok(envelope) => envelope,
             Err(refusal) => {
+                let mut book = self.book.lock();
+                book.n_requests += 1;
                 book.n_refused += 1;
                 return Err(refusal);
             }
         };
-        let key = (envelope.id.clone(), envelope.revision);
+        let heard = Heard {
+            via: Via::Webhook,
+            id: envelope.id,
+            revision: envelope.revision,
+            kind: envelope.kind,
+            raised_at: envelope.raised_at,
+            clip_state: envelope.clip.map(|clip| clip.state),
+            body: serde_json::from_slice(&request.body).unwrap_or_default(),
+        };
+        Ok(Some(self.keep(heard, is_taking)))
+    }
+
+    /// Keeps a message that is what it should be; its reference here.
+    fn keep(&self, heard: Heard, is_taking: bool) -> String {
+        let received_at = self.clock.now();
+        let mut book = self.book.lock();
+        book.n_requests += 1;
+        let key = (heard.via, heard.id.clone(), heard.revision);
         let is_repeat = book.taken.contains(&key);
         if is_taking {
             book.taken.insert(key);
         }
         let reference = format!("P{:06}", book.taken.len());
         let message = PoliceMessage {
-            id: envelope.id,
-            revision: envelope.revision,
-            kind: envelope.kind,
-            raised_at: envelope.raised_at,
+            via: heard.via,
+            id: heard.id,
+            revision: heard.revision,
+            kind: heard.kind,
+            raised_at: heard.raised_at,
             received_at,
-            clip_state: envelope.clip.map(|clip| clip.state),
+            clip_state: heard.clip_state,
             is_taken: is_taking,
             is_repeat,
-            body: serde_json::from_slice(&request.body).unwrap_or_default(),
+            body: heard.body,
         };
         if book.messages.len() == MESSAGES_MAX {
             book.messages.pop_front();
@@ -388,7 +466,7 @@ impl Shared {
         drop(book);
         // Nobody need be subscribed.
         drop(self.told.send(message));
-        Ok(Some(reference))
+        reference
     }
 
     fn check(&self, request: &Request, now: WallTime) -> Result<Envelope, Refusal> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::entries::find;
 use crate::clip::{self, ClipError};
-use crate::domain::clip::{ClipRecord, ClipState};
+use crate::domain::clip::{ClipRecord, ClipState, MissedReason};
 use crate::domain::entry::Entry;
 use crate::domain::id::CameraId;
 use crate::supervise::blocking;
@@ -37,7 +37,8 @@ pub(crate) async fn video(
 ) -> Result<Response, Problem> {
     let entry = find(&api.store, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
-    let exported = api.shelf.get(&entry.id, clip).await.map_err(clip_problem)?;
+    let exported = api.shelf.get(&entry.id, clip).await;
+    let exported = exported.map_err(|err| clip_problem(&api, &err))?;
     let name = format!("{}-{}.mp4", entry.door, entry.at.file_label());
     let mut response = ranged(&exported.file, &headers, "video/mp4");
     let disposition = format!("inline; filename=\"{name}\"");
@@ -60,7 +61,7 @@ pub(crate) async fn thumbnail(
     let drawn = move || clip::thumbnail(&root, &clip, at, THUMBNAIL_WIDTH_MAX);
     let jpeg = blocking("draw thumbnail", drawn)
         .await?
-        .map_err(clip_problem)?;
+        .map_err(|err| clip_problem(&api, &err))?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), PRIVATE], jpeg).into_response())
 }
 
@@ -71,7 +72,8 @@ pub(crate) async fn manifest(
 ) -> Result<Json<serde_json::Value>, Problem> {
     let entry = find(&api.store, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
-    let exported = api.shelf.get(&entry.id, clip).await.map_err(clip_problem)?;
+    let exported = api.shelf.get(&entry.id, clip).await;
+    let exported = exported.map_err(|err| clip_problem(&api, &err))?;
     Ok(Json(clip::manifest(&entry, clip, &exported)))
 }
 
@@ -99,11 +101,7 @@ fn settled<'a>(entry: &'a Entry, camera: Option<&CameraId>) -> Result<&'a ClipRe
             ),
         )),
         ClipState::Missed => {
-            let why = clip.reason.map(|reason| serde_json::json!(reason));
-            let why = why
-                .as_ref()
-                .and_then(|word| word.as_str())
-                .unwrap_or("unknown");
+            let why = clip.reason.map_or("unknown", MissedReason::as_str);
             Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "clip-missed",
@@ -113,9 +111,13 @@ fn settled<'a>(entry: &'a Entry, camera: Option<&CameraId>) -> Result<&'a ClipRe
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
-fn clip_problem(err: ClipError) -> Problem {
+fn clip_problem(api: &Api, err: &ClipError) -> Problem {
     match err {
+        ClipError::Gone { .. } | ClipError::Read { .. } if !api.footage.is_there() => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "disk-away",
+            "the footage disk is away, and the clip with it; see the health of footage",
+        ),
         ClipError::Gone { .. } => Problem::new(
             StatusCode::NOT_FOUND,
             "clip-gone",
@@ -126,7 +128,7 @@ fn clip_problem(err: ClipError) -> Problem {
             "busy",
             "many clips are being made just now; ask again",
         ),
-        ref other => Problem::internal(other),
+        other => Problem::internal(other),
     }
 }
 

@@ -88,6 +88,41 @@ pub(crate) async fn retry(
     }
 }
 
+/// Which dead letters are taken up again.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryQuery {
+    /// Those of this linkage; of all when absent.
+    linkage: Option<LinkageId>,
+}
+
+/// How many were taken up again.
+#[derive(Debug, Serialize)]
+pub(crate) struct Retried {
+    retried: usize,
+}
+
+pub(crate) async fn retry_all(
+    State(api): State<Api>,
+    principal: Principal,
+    Asked(query): Asked<RetryQuery>,
+) -> Result<(StatusCode, Json<Retried>), Problem> {
+    principal.require(&[Role::DutyOfficer, Role::Installer])?;
+    let known = |id: &LinkageId| {
+        let policy = api.outbox.raise_policy();
+        policy.linkages.iter().any(|linkage| linkage.id == *id)
+    };
+    if let Some(id) = &query.linkage
+        && !known(id)
+    {
+        return Err(Problem::not_found("no such linkage"));
+    }
+    let retried = api.outbox.retry_all(query.linkage.as_ref()).await?;
+    let linkage = query.linkage.as_ref().map(tracing::field::display);
+    info!(retried, linkage, by = %principal.0.name, "dead letters taken up again");
+    Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
+}
+
 pub(crate) async fn linkages(State(api): State<Api>) -> Json<Page<LinkageView>> {
     let health: BTreeMap<String, Component> = api.board.snapshot();
     let policy = api.outbox.raise_policy();

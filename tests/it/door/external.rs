@@ -396,12 +396,19 @@ async fn each_unreadable_message_is_rejected_with_its_reason_and_never_comes_aga
     let device = device(broker.addr().port(), 1, &controllers).await;
     let own = "stairgate/majian-1/door/d1/swipe";
     let huge = vec![b'x'; 2 << 20];
-    let cases: [(&str, &[u8], Option<&str>, &str); 6] = [
+    let cases: [(&str, &[u8], Option<&str>, &str); 8] = [
         (own, b"{", Some("d1"), "not JSON"),
         (own, b"\xff\xfe", Some("d1"), "not UTF-8"),
         (own, b"", Some("d1"), "empty"),
         (own, &huge, Some("d1"), "2097152 bytes"),
         (own, br#"{"v":2}"#, Some("d1"), "\"v\" is not 1"),
+        (own, b"[1]", Some("d1"), "not an object"),
+        (
+            own,
+            br#"{"v":1,"boot":"5f3a","seq":"one"}"#,
+            Some("d1"),
+            "\"seq\"",
+        ),
         (
             "stairgate/majian-1/door/d9/swipe",
             b"{}",

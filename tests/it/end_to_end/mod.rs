@@ -2,9 +2,15 @@
 //! come an entry, exactly its 30 seconds, a decision, and an alert at the police receiver.
 
 mod browser;
+mod compound;
 mod crash;
+mod disks;
+mod kills;
+mod receivers;
 mod site;
 mod sites;
+mod stop;
+mod storms;
 
 use std::time::Duration;
 

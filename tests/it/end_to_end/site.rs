@@ -13,7 +13,7 @@ pub(super) const KNOWN_CARD: &str = "04A1B2C3D4";
 /// Nobody's.
 pub(super) const UNKNOWN_CARD: &str = "0BADC0FFEE";
 
-const ROSTER: &str = "\
+pub(super) const ROSTER: &str = "\
 dwelling,place,number,area_m2,tenure,holder,name,relation,card,state,valid_from,valid_until
 b03-u2-301,b03-u2,301,94.30,rented,h-301-1,Test Person One,tenant,04A1B2C3D4,active,,
 b03-u2-301,b03-u2,301,94.30,rented,h-301-2,Test Person Two,tenant,04A1B2C3D5,revoked,,

@@ -9,7 +9,7 @@ use stairgate::domain::clip::{ClipOutcome, ClipWindow, FootageName, Span};
 use stairgate::domain::footage::{FootageRecord, FootageState};
 use stairgate::domain::id::{CameraId, EntryId};
 use stairgate::footage::{
-    ClipRequest, ClipSettled, Footage, FootageEvent, FootageOptions, FreeSpaceFloor,
+    ClipRequest, ClipSettled, DiskReport, Footage, FootageOptions, FreeSpaceFloor,
 };
 use stairgate::store::{Store, StoreOptions, tables};
 use stairgate::supervise::Supervisor;
@@ -17,6 +17,7 @@ use stairgate::telemetry::{HealthBoard, Registry};
 use stairgate::time::Clock;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::numbered::numbered;
@@ -42,7 +43,7 @@ pub(super) struct Site {
     pub(super) store: Store,
     pub(super) footage: Footage,
     pub(super) clips: Receiver<ClipSettled>,
-    pub(super) events: Receiver<FootageEvent>,
+    pub(super) disk: watch::Receiver<DiskReport>,
     pub(super) feed: FeedWriter,
     pub(super) run: Arc<Run>,
     /// When frame 0 of the fixture was taken.
@@ -55,6 +56,15 @@ impl Site {
     }
 
     pub(super) async fn open(folder: TempDir, floor: FreeSpaceFloor) -> Site {
+        Site::with_linger(folder, floor, None).await
+    }
+
+    /// A site whose files stay open for `linger` after their last window.
+    pub(super) async fn with_linger(
+        folder: TempDir,
+        floor: FreeSpaceFloor,
+        linger: Option<Duration>,
+    ) -> Site {
         let clock = Clock::system();
         let board = HealthBoard::new(clock.clone());
         let supervisor = Supervisor::new();
@@ -64,8 +74,9 @@ impl Site {
         };
         let store = open_store(&options, &supervisor, &mut registry).await;
         let month = Duration::from_secs(30 * 86_400);
-        let options = FootageOptions::new(folder.path().join("footage"), month, floor);
-        let (footage, clips, events) = Footage::open(
+        let mut options = FootageOptions::new(folder.path().join("footage"), month, floor);
+        options.linger = linger.unwrap_or(options.linger);
+        let (footage, clips, disk) = Footage::open(
             options,
             clock.clone(),
             store.clone(),
@@ -90,7 +101,7 @@ impl Site {
             store,
             footage,
             clips,
-            events,
+            disk,
             feed: writer,
             run: Run::new(camera(), zero),
             zero,
@@ -168,9 +179,10 @@ impl Site {
         settled.expect("the clip is settled in time").unwrap()
     }
 
-    pub(super) async fn event(&mut self) -> FootageEvent {
-        let event = tokio::time::timeout(SOON, self.events.recv()).await;
-        event.expect("the event comes in time").unwrap()
+    /// Waits until the disk is as `holds` says.
+    pub(super) async fn disk_is(&mut self, holds: impl FnMut(&DiskReport) -> bool) -> DiskReport {
+        let report = tokio::time::timeout(SOON, self.disk.wait_for(holds)).await;
+        *report.expect("the disk is so in time").unwrap()
     }
 
     pub(super) fn rows(&self) -> Vec<(FootageName, FootageRecord)> {

@@ -121,6 +121,23 @@ impl Gateway {
         self.ready().await;
     }
 
+    /// `kill -9` if it runs, and starts it again as it was started; does not wait.
+    pub(crate) fn start_again(&mut self) {
+        self.process.kill();
+        self.process = spawn(&self.config, &self.envs);
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .unwrap();
+        kib.parse::<u64>().unwrap() << 10
+    }
+
     /// SIGTERM; it must end with exit code 0 within `within`, and its log must be clean.
     pub(crate) async fn stop(mut self, within: Duration) {
         let status = self.process.terminate(within).await;

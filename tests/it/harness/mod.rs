@@ -4,12 +4,14 @@
 //! Not here: anything about what the gateway should do.
 
 pub(crate) mod chromium;
+pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod logs;
 pub(crate) mod mosquitto;
 pub(crate) mod net;
 pub(crate) mod process;
+pub(crate) mod python;
 pub(crate) mod receiver;
 pub(crate) mod rtsp;
 pub(crate) mod tls;

@@ -143,8 +143,19 @@ impl Mosquitto {
 
     /// The first `n` messages that match `filter` (retained ones count), within 10 s.
     pub(crate) async fn receive(&self, filter: &str, n: usize) -> Vec<String> {
-        let n = n.to_string();
-        let args = ["-q", "1", "-t", filter, "-C", &n, "-W", "10"];
+        self.receive_within(filter, n, Duration::from_secs(10))
+            .await
+    }
+
+    /// The first `n` messages that match `filter`, in whole seconds.
+    pub(crate) async fn receive_within(
+        &self,
+        filter: &str,
+        n: usize,
+        within: Duration,
+    ) -> Vec<String> {
+        let (n, seconds) = (n.to_string(), within.as_secs().to_string());
+        let args = ["-q", "1", "-t", filter, "-C", &n, "-W", &seconds];
         let output = self.client("mosquitto_sub", &args).await;
         assert!(
             output.status.success(),
@@ -212,7 +223,8 @@ async fn client(port: u16, program: &str, args: &[&str]) -> std::process::Output
         .args(["-h", "localhost", "-p", &port.to_string()])
         .args(args)
         .kill_on_drop(true);
-    tokio::time::timeout(Duration::from_secs(15), command.output())
+    // Each ends by itself, at its own time-out.
+    tokio::time::timeout(Duration::from_secs(90), command.output())
         .await
         .unwrap_or_else(|_| panic!("{program} ends"))
         .unwrap_or_else(|err| panic!("start {program}: {err}; deploy/setup.sh installs it"))

@@ -37,14 +37,20 @@ pub(crate) fn eventually_ok<T, E: Debug, F: Future<Output = Result<T, E>>>(
     let place = std::panic::Location::caller();
     async move {
         let until = Instant::now() + within;
+        let mut last = None;
         loop {
             match tokio::time::timeout_at(until + LOOK_EVERY, look()).await {
                 Ok(Ok(value)) => return value,
-                Ok(Err(err)) => assert!(
-                    Instant::now() < until,
-                    "{place}: not within {within:?}: {what}: {err:?}"
-                ),
-                Err(_) => panic!("{place}: not within {within:?}: {what}: still looking"),
+                Ok(Err(err)) => {
+                    assert!(
+                        Instant::now() < until,
+                        "{place}: not within {within:?}: {what}: {err:?}"
+                    );
+                    last = Some(err);
+                }
+                Err(_) => {
+                    panic!("{place}: not within {within:?}: {what}: still looking, last: {last:?}")
+                }
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -3,8 +3,14 @@
 pub(crate) mod contract;
 pub(crate) mod receiver;
 
+mod grpc;
+mod mqtt;
+mod proto;
+mod python;
 mod webhook;
 
+pub(crate) use grpc::{grpc as grpc_options, platform};
+pub(crate) use mqtt::Broker;
 pub(crate) use webhook::webhook as webhook_options;
 
 use std::collections::BTreeMap;

@@ -6,14 +6,17 @@ use std::time::Duration;
 use stairgate::domain::alert::{Alert, AlertKind, DeliveryState};
 use stairgate::time::{Clock, WallTime};
 
-use super::{Bed, SOON, arrive, assert_in_order, pick, setup, setup_at};
+use super::{
+    Bed, Message, SOON, arrive, assert_in_order, assert_order, grpc_setup_at, pick, setup, setup_at,
+};
 use crate::harness::process::Process;
 use crate::harness::{Logs, eventually, temp_dir};
-use crate::linkage::alert;
 use crate::linkage::receiver::Receiver;
+use crate::linkage::{alert, platform};
 
 const STORE: &str = "STAIRGATE_TEST_STORE";
 const URL: &str = "STAIRGATE_TEST_URL";
+const GRPC_URL: &str = "STAIRGATE_TEST_GRPC_URL";
 const N_ALERTS: u64 = 40;
 
 fn alerts() -> Vec<Alert> {
@@ -28,15 +31,19 @@ fn alerts() -> Vec<Alert> {
 /// delivered. As a test by itself it does nothing.
 #[tokio::test]
 async fn one_life() {
-    let (Ok(path), Ok(url)) = (std::env::var(STORE), std::env::var(URL)) else {
+    let var = |name| std::env::var(name).ok();
+    let (Some(path), Some(url), Some(grpc_url)) = (var(STORE), var(URL), var(GRPC_URL)) else {
         return;
     };
-    let linkages = vec![setup_at("police", url.parse().unwrap())];
+    let linkages = vec![
+        setup_at("police", url.parse().unwrap()),
+        grpc_setup_at("platform", grpc_url.parse().unwrap()),
+    ];
     let bed = Bed::start(path.as_ref(), linkages);
     for one in alerts() {
         bed.raise(vec![one], false).await;
     }
-    let all = alerts().len();
+    let all = 2 * alerts().len();
     let delivered = || bed.deliveries(DeliveryState::Delivered).len() == all;
     eventually("all is delivered", Duration::from_secs(60), delivered).await;
     bed.stop().await;
@@ -45,6 +52,8 @@ async fn one_life() {
 async fn dies_at(point: &str) {
     let _logs = Logs::capture();
     let (dir, police) = (temp_dir(), Receiver::start().await);
+    let platform = platform().await;
+    let grpc_url = platform.grpc_url().unwrap().as_str();
     let store = dir.path().join("store");
     let mut n_crashes = 0;
     // Each life gets a little further before it dies; the last one is not killed.
@@ -53,6 +62,7 @@ async fn dies_at(point: &str) {
         life.args(["--exact", "outbox::crash::one_life", "--nocapture"])
             .env(STORE, &store)
             .env(URL, police.url().as_str())
+            .env(GRPC_URL, grpc_url)
             .env("STAIRGATE_CRASH_AT", format!("{point}:{pass}"));
         let mut life = Process::start("one life", &mut life, &dir.path().join("log"));
         eventually("the life ends", Duration::from_secs(60), || {
@@ -70,13 +80,26 @@ async fn dies_at(point: &str) {
     arrive(&police, &alerts, SOON).await;
     assert_in_order(&police.taken(), &alerts);
     assert_eq!(police.taken().len(), alerts.len(), "each once in effect");
+    let (first, repeats): (Vec<_>, Vec<_>) = platform
+        .messages()
+        .into_iter()
+        .partition(|message| !message.is_repeat);
+    let messages: Vec<Message> = first.iter().map(|one| Message::of(&one.body)).collect();
+    assert_order(&messages, &alerts);
+    assert_eq!(messages.len(), alerts.len(), "each once in effect");
     println!(
-        "{point}: {n_crashes} crashes, {} repeats",
-        police.n_repeats()
+        "{point}: {n_crashes} crashes, {} and {} repeats",
+        police.n_repeats(),
+        repeats.len()
     );
-    let bed = Bed::start(&store, vec![setup("police", &police)]);
+    let linkages = vec![
+        setup("police", &police),
+        grpc_setup_at("platform", grpc_url.parse().unwrap()),
+    ];
+    let bed = Bed::start(&store, linkages);
     bed.assert_sound();
-    assert_eq!(bed.deliveries(DeliveryState::Delivered).len(), alerts.len());
+    let n_delivered = bed.deliveries(DeliveryState::Delivered).len();
+    assert_eq!(n_delivered, 2 * alerts.len());
     assert!(bed.clock.now() > Clock::system().now().minus(SOON));
     bed.stop().await;
 }

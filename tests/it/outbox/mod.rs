@@ -2,6 +2,7 @@
 
 mod arrival;
 mod crash;
+mod kinds;
 mod outage;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use stairgate::domain::alert::{Alert, Delivery, DeliveryState};
 use stairgate::domain::id::LinkageId;
+use stairgate::linkage::Linkage;
+use stairgate::linkage::grpc::Grpc;
 use stairgate::linkage::webhook::Webhook;
 use stairgate::outbox::{
     self, Change, DeliveryFilter, FloodOptions, LinkagePolicy, LinkageSetup, Outbox, OutboxBase,
@@ -62,6 +65,22 @@ fn setup_at(name: &str, url: url::Url) -> LinkageSetup {
     LinkageSetup {
         linkage: Arc::new(Webhook::new(options, Clock::system()).unwrap()),
         policy: LinkagePolicy::new(id(name)),
+    }
+}
+
+fn grpc_setup_at(name: &str, url: url::Url) -> LinkageSetup {
+    let options = super::linkage::grpc_options(name, url);
+    LinkageSetup {
+        linkage: Arc::new(Grpc::new(options).unwrap()),
+        policy: LinkagePolicy::new(id(name)),
+    }
+}
+
+/// `linkage` under its own id.
+fn setup_of(linkage: Arc<dyn Linkage>) -> LinkageSetup {
+    LinkageSetup {
+        policy: LinkagePolicy::new(linkage.id().clone()),
+        linkage,
     }
 }
 
@@ -191,9 +210,35 @@ fn arrive<'a>(
     }
 }
 
-/// Each alert once in effect, and the first messages of each door in the order of `raised`: routine and
-/// urgent ones apart, and severity 1 may go past an urgent one that failed.
+/// What an order is seen by.
+#[derive(Clone, Debug)]
+struct Message {
+    id: String,
+    door: String,
+    severity: u64,
+}
+
+impl Message {
+    /// From the envelope's JSON.
+    fn of(json: &serde_json::Value) -> Message {
+        Message {
+            id: json["id"].as_str().unwrap().to_owned(),
+            door: json["door"].as_str().unwrap_or_default().to_owned(),
+            severity: json["severity"].as_u64().unwrap(),
+        }
+    }
+}
+
+/// [`assert_order`], and each message is signed.
 fn assert_in_order(taken: &[Taken], raised: &[Alert]) {
+    assert!(taken.iter().all(|message| message.signed));
+    let messages: Vec<Message> = taken.iter().map(|taken| Message::of(&taken.json)).collect();
+    assert_order(&messages, raised);
+}
+
+/// Each alert is there, and the first messages of each door in the order of `raised`: routine and
+/// urgent ones apart, and severity 1 may go past an urgent one that failed.
+fn assert_order(messages: &[Message], raised: &[Alert]) {
     let numbers: HashMap<String, usize> = raised
         .iter()
         .enumerate()
@@ -201,16 +246,14 @@ fn assert_in_order(taken: &[Taken], raised: &[Alert]) {
         .collect();
     let mut seen = HashSet::new();
     let mut last: BTreeMap<(String, u64), usize> = BTreeMap::new();
-    for message in taken
-        .iter()
-        .filter(|message| numbers.contains_key(&message.id))
-    {
-        assert!(message.signed);
+    for message in messages {
+        let Some(n) = numbers.get(&message.id).copied() else {
+            continue;
+        };
         if !seen.insert(message.id.clone()) {
             continue;
         }
-        let (n, door) = (numbers[&message.id], message.text("door"));
-        let severity = message.json["severity"].as_u64().unwrap().min(3);
+        let severity = message.severity.min(3);
         // Which must not have come before if it was raised after.
         let none_later: &[u64] = match severity {
             1 => &[1, 2],
@@ -218,13 +261,13 @@ fn assert_in_order(taken: &[Taken], raised: &[Alert]) {
             _ => &[3],
         };
         for other in none_later {
-            let before = last.get(&(door.clone(), *other));
+            let before = last.get(&(message.door.clone(), *other));
             assert!(
                 before.is_none_or(|before| *before < n),
                 "{n} came after {before:?}"
             );
         }
-        last.insert((door, severity), n);
+        last.insert((message.door.clone(), severity), n);
     }
     assert_eq!(seen.len(), raised.len());
 }

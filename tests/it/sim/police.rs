@@ -22,6 +22,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 async fn police() -> SimPolice {
     let options = SimPoliceOptions {
         listen: ([127, 0, 0, 1], 0).into(),
+        grpc_listen: None,
         secret: Secret::new("fixture-secret"),
     };
     SimPolice::start(options, Clock::system(), &Supervisor::new())
