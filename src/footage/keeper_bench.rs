@@ -153,6 +153,7 @@ impl Bench {
             let stored = self.disk.get_mut(&self.names[&file]).unwrap();
             assert!(!stored.is_closed);
             stored.is_closed = true;
+            self.keeper.synced(&round, file, Ok(()));
         }
     }
 
