@@ -130,7 +130,7 @@ fn keep_book(police: &SimPolice, supervisor: &Supervisor) -> Taken {
                 message = messages.recv() => message,
             };
             if let Ok(message) = message
-                && let Some(entry) = message.body["entry_id"].as_str()
+                && let Some(entry) = message.body.get("entry_id").and_then(|id| id.as_str())
             {
                 let key = (message.via, entry.to_owned());
                 book.lock().entry(key).or_insert_with(Instant::now);
