@@ -48,8 +48,8 @@ lint: ## formatting, house rules, clippy: the fast part of `make test`
 	cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: bench
-bench: ## measurements of the hot paths, for commit messages; nothing fails on them
-	@bash deploy/setup.sh demo
+bench: ## measurements, side by side (tests/bench/README.md); some minutes of a quiet machine, nothing fails
+	@bash deploy/setup.sh test
 	cargo bench --locked --benches
 
 .PHONY: torture

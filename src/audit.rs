@@ -1,6 +1,6 @@
 //! Who looked at what: one record for each, appended and never changed.
 //!
-//! So far the looks at clips through `feed`. Records are numbered without a gap, and `store::verify`
+//! So far the looks at clips through `feed`, and rosters taken away as files. Records are numbered without a gap, and `store::verify`
 //! checks that none is missing. Not here: who may look (`feed`, `web`), and changes that people make
 //! (the moves of a case carry who made them).
 

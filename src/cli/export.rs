@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::gateway_client::{Answer, GatewayArgs, GatewayClient};
-use super::import::{cannot_open, language, language_here};
+use super::import::{cannot_open, command_line, language, language_here};
 use super::printer::Printer;
 use super::{ConfigArg, Exit, block_on, failed, load_config};
+use crate::audit;
 use crate::config::Config;
+use crate::domain::audit::{AuditAct, AuditRecord};
 use crate::error::chain;
 use crate::file::replace_private;
 use crate::gateway::OpenLedger;
-use crate::roster::sheet::{FileFormat, Language, template};
+use crate::roster::sheet::{FileFormat, Language, MadeFile, template};
+use crate::store::StoreError;
 use crate::supervise::blocking;
 use crate::time::Clock;
 
@@ -144,12 +147,37 @@ async fn make_here(
         }
         What::Report => blocking("make the report", move || roster.report()).await,
     };
-    ledger.close().await;
-    match made {
-        Ok(Ok(made)) => Ok(made.bytes),
+    let made = match made {
+        Ok(Ok(made)) => record(&ledger, what, made).await,
         Ok(Err(err)) => Err(failed(printer, &err)),
         Err(err) => Err(failed(printer, &err)),
-    }
+    };
+    ledger.close().await;
+    made?.map_err(|err| failed(printer, &err))
+}
+
+/// Records that the file is taken away; its bytes when that is durable.
+async fn record(
+    ledger: &OpenLedger,
+    what: &What,
+    made: MadeFile,
+) -> Result<Result<Vec<u8>, StoreError>, Exit> {
+    let n_dwellings = made.n_dwellings;
+    let act = match what {
+        What::Roster(_) => AuditAct::RosterTaken {
+            n_dwellings,
+            n_cards: made.n_cards,
+        },
+        What::Report => AuditAct::ReportTaken { n_dwellings },
+    };
+    let record = AuditRecord {
+        at: ledger.roster().moment().at,
+        by: command_line(),
+        from: None,
+        act,
+    };
+    let recorded = audit::append(ledger.store(), record).await;
+    Ok(recorded.map(|_number| made.bytes))
 }
 
 /// Writes the file for its owner's eyes only: it may hold names and card numbers.

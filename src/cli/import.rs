@@ -26,6 +26,7 @@ const BAR_CHARS: usize = 30;
 
 /// What to import, and how.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ImportArgs {
     /// An XLSX or CSV file; `stairgate export --template FILE` writes an empty one.
     file: PathBuf,
@@ -53,6 +54,14 @@ pub(super) struct ImportArgs {
     gateway: GatewayArgs,
     #[command(flatten)]
     config: ConfigArg,
+}
+
+/// Who works with the store directly.
+pub(super) fn command_line() -> Actor {
+    Actor {
+        name: ActorName::new(ACTOR).expect("it is a lower-case word"),
+        role: Role::Admin,
+    }
 }
 
 /// The word of a language.
@@ -166,10 +175,7 @@ async fn do_here(
     let ledger = OpenLedger::open(config, Clock::system()).await;
     let ledger = ledger.map_err(|err| cannot_open(&err, printer))?;
     let options = ImportOptions {
-        by: Actor {
-            name: ActorName::new(ACTOR).expect("it is a lower-case word"),
-            role: Role::Admin,
-        },
+        by: command_line(),
         why: args.why.clone(),
         mode: if args.skip_refused {
             Mode::SkipRefused
@@ -277,13 +283,29 @@ fn show_changes(report: &ImportReport, printer: &Printer) {
         let at = place(change.sheet.as_deref(), change.row);
         let holder = change.holder.as_deref().unwrap_or("");
         let card = change.card_ref.as_deref().unwrap_or("");
-        let line = format!(
-            "{at:<16} {:<15} {:<18} {holder:<20} {card:<6} {}",
-            change.change, change.dwelling, change.detail
-        );
+        let cells = [
+            (at.as_str(), 16),
+            (&change.change, 15),
+            (&change.dwelling, 18),
+            (holder, 20),
+            (card, 5),
+        ];
+        let mut line: String = cells
+            .iter()
+            .map(|(text, width)| padded(text, *width))
+            .collect();
+        line.push_str(&change.detail);
         printer.out(line.trim_end());
     }
     more(report.more_changes, "changes", printer);
+}
+
+/// `text` and two spaces or more, so that it fills `width` and a gap; Chinese characters are twice as
+/// wide as others.
+fn padded(text: &str, width: usize) -> String {
+    let n_wide = text.chars().filter(|c| *c >= '\u{2e80}').count();
+    let n_missing = width.saturating_sub(text.chars().count() + n_wide);
+    format!("{text}{}", " ".repeat(n_missing + 2))
 }
 
 fn more(n_more: usize, what: &str, printer: &Printer) {

@@ -230,14 +230,14 @@ fn mqtt(
     let ca_file = existing_file(section, "ca_file");
     let compound = site.compound.map_or("", CompoundId::as_str);
     let topic = match section.text("topic") {
-        Some(text) => topic(section, text)?,
-        None => format!("{}/{compound}/alerts", site.topic_prefix),
+        Some(text) => topic(section, text),
+        None => Some(format!("{}/{compound}/alerts", site.topic_prefix)),
     };
     let client_id = match section.text("client_id") {
-        Some(text) => client_id(section, text)?,
+        Some(text) => client_id(section, text),
         None => {
             let id = id.as_ref().map_or("", LinkageId::as_str);
-            format!("stairgate-{compound}-{id}")
+            Some(format!("stairgate-{compound}-{id}"))
         }
     };
     if is_password_given && login.is_none() {
@@ -246,8 +246,8 @@ fn mqtt(
     Some(MqttLinkageOptions {
         id: id?,
         url: url?,
-        topic,
-        client_id,
+        topic: topic?,
+        client_id: client_id?,
         login: login.map(|login| (login.username, login.password)),
         ca_file,
         connect_timeout: waits.connect(),

@@ -19,6 +19,8 @@ mod values;
 #[cfg(test)]
 mod cases_tests;
 #[cfg(test)]
+mod linkages_tests;
+#[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
 mod tests;

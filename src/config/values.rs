@@ -229,7 +229,11 @@ pub(super) fn read_url(section: &Section<'_>, text: &At<String>, rule: &UrlRule)
 /// Is this host this machine?
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
+        // Of schemes that the URL standard does not know, an IPv4 address is a name.
+        Some(url::Host::Domain(name)) => {
+            let address = name.parse::<std::net::Ipv4Addr>();
+            name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
@@ -305,6 +309,22 @@ mod tests {
             "99999999999TB",
         ] {
             assert_eq!(byte_size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_under_every_scheme() {
+        for scheme in ["http", "mqtt", "rtsp"] {
+            for (host, is_here) in [
+                ("localhost", true),
+                ("127.0.0.1", true),
+                ("[::1]", true),
+                ("192.0.2.1", false),
+                ("example.org", false),
+            ] {
+                let url = Url::parse(&format!("{scheme}://{host}:1")).unwrap();
+                assert_eq!(is_loopback(&url), is_here, "{url}");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is recorded of a look at something that shows people.
+//! What is recorded of a look at something that shows people or names them.
 
 use std::net::SocketAddr;
 
@@ -35,5 +35,17 @@ pub enum AuditAct {
         camera: Option<CameraId>,
         /// SHA-256 of the file, 64 hexadecimal digits.
         sha256: String,
+    },
+    /// The roster was taken away as a file, with names and card numbers.
+    RosterTaken {
+        /// Dwellings in it.
+        n_dwellings: usize,
+        /// Cards in it.
+        n_cards: usize,
+    },
+    /// The report of all dwellings was taken away as a file.
+    ReportTaken {
+        /// Dwellings in it.
+        n_dwellings: usize,
     },
 }

@@ -295,10 +295,10 @@ impl ClipDesk {
                 if self.in_hand.lock().contains(&(id, camera.clone())) {
                     continue;
                 }
-                if now < clip.window.to {
-                    let happened = self
-                        .clock
-                        .instant_of(clip.window.from.plus(self.length.pre_roll));
+                let swiped = clip.window.from.plus(self.length.pre_roll);
+                // A swipe that is still to come was before our clock was set back: its window is over.
+                if swiped <= now && now < clip.window.to {
+                    let happened = self.clock.instant_of(swiped);
                     let order = ClipOrder {
                         entry: id,
                         cameras: vec![camera.clone()],

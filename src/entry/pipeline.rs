@@ -161,6 +161,7 @@ impl Pipeline {
         let options = self.options.load();
         let placement = skew.place(&SwipeTimes {
             key: &swipe.key,
+            arrived: swipe.arrived,
             received: swipe.received_at,
             said: swipe.controller_at,
             agree_within: options.clocks_agree_within,

@@ -2,7 +2,8 @@
 //!
 //! The gateway's own clock at arrival is right to within the network's delay for a live swipe. The
 //! controller's clock is right to within its skew, which is learnt for each door as the *least*
-//! difference of recent swipes: a message can be delayed on its way but never arrive early.
+//! difference of recent swipes: a message can be delayed on its way but never arrive early. It is held
+//! against our monotonic clock, so that setting our wall clock is no delay and teaches nothing.
 //!
 //! A swipe that comes later than the skew allows has waited somewhere, or its controller's clock was set
 //! back. Which of the two decides which people a clip shows, so it rests on evidence: what the link tells
@@ -12,8 +13,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::swipe::SwipeKey;
-use crate::time::WallTime;
+use crate::time::{WallTime, signed_ns};
 
 /// Swipes remembered for a door's skew.
 const SAMPLES_MAX: usize = 16;
@@ -21,14 +24,17 @@ const SAMPLES_MAX: usize = 16;
 const SAMPLES_MIN: usize = 3;
 /// A delay up to this is the network's, and the swipe is live.
 const LIVE_DELAY_MAX: Duration = Duration::from_secs(5);
+/// How much slower than ours a controller's clock may run, in millionths: what an older swipe told
+/// of it counts for so much later, or its drift since would be taken for a delay of a live swipe.
+const SLOW_PPM_MAX: i64 = 100;
 /// Swipes of one door that arrive within this, but claim to be further apart, come out of a backlog.
 const BURST: Duration = Duration::from_secs(5);
 
 /// How the times of one door's controller compare with ours.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SkewEstimate {
-    /// `received - said`, in ns, of recent live swipes, oldest first.
-    samples_ns: VecDeque<i64>,
+    /// Recent live swipes, oldest first.
+    samples: VecDeque<Times>,
     /// The latest swipes, oldest first: who comes again is nothing new.
     recent: VecDeque<SwipeKey>,
     /// The two times of the latest swipe that was new.
@@ -40,13 +46,21 @@ pub(super) struct SkewEstimate {
 /// When a swipe arrived and when it claims to have happened.
 #[derive(Clone, Copy, Debug)]
 struct Times {
+    arrived: Instant,
     received: WallTime,
     said: WallTime,
 }
 
 impl Times {
+    /// By the wall clocks.
     fn difference_ns(self) -> i64 {
         self.received.ns_since(self.said)
+    }
+
+    /// How much longer than `other` it was under way, by clocks that nobody sets; negative: shorter.
+    fn longer_ns(self, other: Times) -> i64 {
+        let ours_ns = signed_ns(self.arrived, other.arrived);
+        ours_ns.saturating_sub(self.said.ns_since(other.said))
     }
 }
 
@@ -55,6 +69,8 @@ impl Times {
 pub(super) struct SwipeTimes<'a> {
     /// Which swipe of its door.
     pub key: &'a SwipeKey,
+    /// Our monotonic clock at arrival.
+    pub arrived: Instant,
     /// Our wall clock at arrival.
     pub received: WallTime,
     /// The controller's, if it said.
@@ -93,10 +109,23 @@ pub(super) enum Placement {
 impl SkewEstimate {
     /// What to add to the controller's time to get ours; `None` before three live swipes.
     pub(super) fn skew_ns(&self) -> Option<i64> {
-        if self.samples_ns.len() < SAMPLES_MIN {
+        let last = self.last?;
+        let delay_ns = self.delay_ns(last, 0)?.max(0);
+        Some(last.difference_ns().saturating_sub(delay_ns))
+    }
+
+    /// How much longer than the least delayed of the recent ones a swipe was under way, in ns, if the
+    /// controller's clock may run slow by `slow_ppm`; negative: less. `None` before three live swipes.
+    fn delay_ns(&self, times: Times, slow_ppm: i64) -> Option<i64> {
+        if self.samples.len() < SAMPLES_MIN {
             return None;
         }
-        self.samples_ns.iter().min().copied()
+        let longer = self.samples.iter().map(|sample| {
+            let age_ns = signed_ns(times.arrived, sample.arrived).max(0);
+            let drift_ns = age_ns / 1_000_000 * slow_ppm;
+            times.longer_ns(*sample).saturating_sub(drift_ns)
+        });
+        longer.max()
     }
 
     /// Places a swipe, in the order of arrival, and learns from it.
@@ -107,13 +136,14 @@ impl SkewEstimate {
             };
         };
         let times = Times {
+            arrived: swipe.arrived,
             received: swipe.received,
             said,
         };
         let is_repeated = self.recent.contains(swipe.key);
-        let placement = match self.skew_ns() {
+        let placement = match self.delay_ns(times, SLOW_PPM_MAX) {
             None => self.without_skew(swipe, times, is_repeated),
-            Some(skew_ns) => self.with_skew(swipe, times, is_repeated, skew_ns),
+            Some(delay_ns) => self.with_skew(swipe, times, is_repeated, duration(delay_ns)),
         };
         if !is_repeated {
             if self.recent.len() == SAMPLES_MAX {
@@ -142,13 +172,13 @@ impl SkewEstimate {
             };
         }
         let is_burst = self.last.is_some_and(|last| {
-            let apart_ns = times.received.ns_since(last.received);
+            let apart_ns = signed_ns(times.arrived, last.arrived);
             let claimed_ns = times.said.ns_since(last.said);
             apart_ns <= ns(BURST) && claimed_ns - apart_ns > ns(swipe.agree_within)
         });
         if is_burst && !has_waited {
             // Then the one before it waited too, so it said nothing of the skew.
-            self.samples_ns.pop_back();
+            self.samples.pop_back();
         }
         if difference_ns > 0 && (has_waited || is_burst) {
             // A message of that age out of a queue: taking arrival would show the wrong people.
@@ -165,10 +195,9 @@ impl SkewEstimate {
         swipe: &SwipeTimes<'_>,
         times: Times,
         is_repeated: bool,
-        skew_ns: i64,
+        delay: Duration,
     ) -> Placement {
         let has_waited = swipe.may_have_waited || is_repeated;
-        let delay = duration(times.difference_ns().saturating_sub(skew_ns));
         if delay <= LIVE_DELAY_MAX {
             if !has_waited {
                 self.observe(times);
@@ -177,7 +206,7 @@ impl SkewEstimate {
         }
         if !has_waited && self.was_set_back(swipe, times, delay) {
             // What we knew of the controller's clock is void.
-            self.samples_ns.clear();
+            self.samples.clear();
             self.suspect = None;
             self.observe(times);
             return Placement::Disagrees {
@@ -187,6 +216,8 @@ impl SkewEstimate {
         if !has_waited {
             self.suspect = Some(times);
         }
+        // Of a swipe that did wait, the likeliest is that the clock kept its pace.
+        let delay = self.delay_ns(times, 0).map_or(delay, duration);
         late(swipe, times, times.received.minus(delay))
     }
 
@@ -197,18 +228,18 @@ impl SkewEstimate {
             .last
             .is_some_and(|last| last.said.ns_since(times.said) > slack_ns);
         let keeps_its_difference = self.suspect.is_some_and(|suspect| {
-            let differs_ns = times.difference_ns() - suspect.difference_ns();
-            let apart_ns = times.received.ns_since(suspect.received);
+            let differs_ns = times.longer_ns(suspect);
+            let apart_ns = signed_ns(times.arrived, suspect.arrived);
             differs_ns.abs() <= slack_ns && apart_ns > ns(LIVE_DELAY_MAX)
         });
         swipe.link_is_known || delay > swipe.late_max || falls || keeps_its_difference
     }
 
     fn observe(&mut self, times: Times) {
-        if self.samples_ns.len() == SAMPLES_MAX {
-            self.samples_ns.pop_front();
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.pop_front();
         }
-        self.samples_ns.push_back(times.difference_ns());
+        self.samples.push_back(times);
     }
 }
 

@@ -27,8 +27,8 @@ use crate::time::{MediaTime, RunId, WallTime};
 /// Version of the side file.
 const SIDE_VERSION: u8 = 1;
 
-/// How far the wall clock may be from a file's own labels before these follow it: more than reading it
-/// jitters and a camera's clock drifts in half an hour, less than a step that matters.
+/// How far the wall clock may be from a file's own labels before another file begins: more than reading
+/// it jitters and a camera's clock drifts in half an hour, less than a step that matters.
 const LABEL_STEP: Duration = Duration::from_millis(200);
 
 /// Where a file's bytes go: the disk, or a disk of a test.
@@ -367,14 +367,20 @@ impl<S: Storage> FootageFile<S> {
     }
 
     /// The wall time of the frame at `at`, which is about `wall`: that which the file's first label
-    /// gives, unless the wall clock was set in between, so that labels of one file do not jitter.
+    /// gives, so that the labels of one file agree. Where they no longer agree with the wall clock
+    /// ([`FootageFile::is_off`]), another file begins with the next GOP.
     fn label(&self, at: MediaTime, wall: WallTime) -> WallTime {
-        let Some(first) = self.side.gops.first() else {
-            return wall;
-        };
-        let by_first = WallTime::from_unix_ns(first.starts_at.unix_ns().saturating_add(at.ns()));
-        let off = by_first.since(wall).max(wall.since(by_first));
-        if off < LABEL_STEP { by_first } else { wall }
+        let first = self.side.gops.first();
+        first.map_or(wall, |first| {
+            WallTime::from_unix_ns(first.starts_at.unix_ns().saturating_add(at.ns()))
+        })
+    }
+
+    /// Was the wall clock set since its first label, or that label wrong? `wall`: about when the frame
+    /// at `at` was taken.
+    pub(super) fn is_off(&self, at: MediaTime, wall: WallTime) -> bool {
+        let label = self.label(at, wall);
+        label.since(wall).max(wall.since(label)) >= LABEL_STEP
     }
 
     /// Waits until everything appended is on the disk, and the file's name, too.

@@ -8,7 +8,8 @@
 //! Rules:
 //! - A GOP is kept when it meets the window of a clip that is open. It is appended to the file that
 //!   ends where it begins, so footage that several clips share is stored once.
-//! - A file is one run with one set of parameters and without a hole; anything else begins another.
+//! - A file is one run with one set of parameters and without a hole, dated by one setting of the
+//!   wall clock; anything else begins another.
 //! - A GOP that still grows is written as far as it has come when a window ends in it, or when much
 //!   of it is not on disk yet; the rest follows as a fragment of its own.
 //! - A file stays open for a while after its last window, since the next swipe often continues it.
@@ -24,14 +25,18 @@ use super::kept::{
     FRAME_TICKS_MAX, FileId, Kept, Life, MissedGop, Placed, Synced, Write, flaws_of,
 };
 use super::round::{Round, SLACK, has_passed, lead_reason, meets, ticks};
-use crate::camera::{Frame, Gop, GopEnd, GopSeq};
-use crate::domain::clip::{ClipOutcome, FootageName, GapReason};
+use super::window::{Settled, Window};
+use crate::camera::{Frame, Gop, GopEnd, GopSeq, SILENCE_MAX};
+use crate::domain::clip::{FootageName, GapReason};
 use crate::domain::id::EntryId;
 use crate::time::MediaTime;
 
 /// How long after a window's end its clip waits for the first frame after it: several frames of the
 /// slowest camera worth keeping (2 frames a second), and the delay of a bad network.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// The same while the camera's session lives although nothing comes: the network may have stopped for
+/// a while and then bring all at once. The session ends when it is silent for so long.
+pub(super) const STALL_MAX: Duration = SILENCE_MAX;
 /// Most media time of a growing GOP that is not on disk while a window is open: what a crash costs.
 const PART_MAX: Duration = Duration::from_secs(4);
 /// Longest time that written frames wait for the disk to confirm them when no clip is settled.
@@ -44,23 +49,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// Duration given to a frame whose successor is not known, when nothing else is: 25 a second.
 const FRAME_TICKS: i64 = MediaTime::HZ / 25;
-
-/// A clip whose outcome is known.
-#[derive(Clone, Debug)]
-pub(super) struct Settled {
-    pub(super) request: ClipRequest,
-    pub(super) outcome: ClipOutcome,
-}
-
-/// An open clip.
-#[derive(Debug)]
-pub(super) struct Window {
-    pub(super) request: ClipRequest,
-    /// Why frames at its beginning are missing, if they are; known once the ring was looked at.
-    pub(super) lead: Option<GapReason>,
-    /// When the ring was first looked at for it.
-    asked: Option<Instant>,
-}
 
 /// The keeper of one camera.
 #[derive(Debug)]
@@ -81,6 +69,8 @@ pub(super) struct Keeper {
     last_seen: Option<GopSeq>,
     /// When the newest picture of the last round was taken.
     looked_at: Option<Instant>,
+    /// Until when frames may still come all at once; `None`: the newest run has ended.
+    awaited_until: Option<Instant>,
     pub(super) is_closing: bool,
     n_gops_lost: u64,
 }
@@ -101,6 +91,7 @@ impl Keeper {
             idle_since: None,
             last_seen: None,
             looked_at: None,
+            awaited_until: None,
             is_closing: false,
             n_gops_lost: 0,
         }
@@ -142,10 +133,15 @@ impl Keeper {
         ends.chain(retry).chain(syncs).chain(closes).min()
     }
 
-    /// Is the ring worth a look, now that its newest GOP is `newest` and its newest picture was
-    /// taken at `taken_at`?
-    pub(super) fn wants(&self, newest: Option<GopSeq>, taken_at: Option<Instant>) -> bool {
-        if newest != self.last_seen {
+    /// Is the ring worth a look, now that its newest GOP is `newest`, its newest picture was taken at
+    /// `taken_at`, and the camera `is_streaming` or not?
+    pub(super) fn wants(
+        &self,
+        newest: Option<GopSeq>,
+        taken_at: Option<Instant>,
+        is_streaming: bool,
+    ) -> bool {
+        if newest != self.last_seen || is_streaming != self.awaited_until.is_some() {
             return true;
         }
         let Some(taken_at) = taken_at else {
@@ -175,6 +171,9 @@ impl Keeper {
         self.last_seen = round.gops.last().map(|gop| gop.seq);
         let newest = round.gops.last().map(|gop| gop.last());
         self.looked_at = newest.and_then(|frame| round.instant_of(&frame.run, frame.media));
+        let last = round.gops.last();
+        let lives = last.filter(|gop| gop.end != Some(GopEnd::RunEnded));
+        self.awaited_until = lives.map(|gop| gop.last().arrived + STALL_MAX);
         self.idle_since = match (self.windows.is_empty(), self.idle_since) {
             (false, _) => None,
             (true, since) => Some(since.unwrap_or(now)),
@@ -189,6 +188,12 @@ impl Keeper {
             return None;
         }
         (0..round.gops.len()).find_map(|idx| self.write_of(round, idx))
+    }
+
+    /// From now on GOPs begin another file than `file`; false when they did before.
+    pub(super) fn end_file(&mut self, file: FileId) -> bool {
+        let kept = self.kept.get_mut(&file);
+        kept.is_some_and(|kept| !std::mem::replace(&mut kept.is_ended, true))
     }
 
     /// Takes in how a write went: the file's name, or why the disk refused.
@@ -224,17 +229,13 @@ impl Keeper {
     pub(super) fn syncs(&self, round: &Round) -> Vec<FileId> {
         let any_due = self.windows.values().any(|w| self.is_due(round, w));
         let must = |kept: &&Kept| {
-            let waits = kept
-                .unsynced_since
-                .is_some_and(|since| round.now.saturating_duration_since(since) >= SYNC_EVERY);
-            let is_urgent = any_due || waits || kept.life == Life::Broken || kept.synced.is_none();
-            kept.unsynced_since.is_some() && is_urgent
+            kept.unsynced_since.is_some_and(|since| {
+                let waits = round.now.saturating_duration_since(since) >= SYNC_EVERY;
+                any_due || waits || kept.life == Life::Broken || kept.synced.is_none()
+            })
         };
-        self.kept
-            .values()
-            .filter(must)
-            .map(|kept| kept.id)
-            .collect()
+        let files = self.kept.values().filter(must);
+        files.map(|kept| kept.id).collect()
     }
 
     /// Takes in whether the disk confirmed all that was written to `file`, or why not.
@@ -327,7 +328,8 @@ impl Keeper {
     fn due_at(&self, window: &Window) -> Instant {
         let to = window.request.to;
         let last = window.asked.map_or(to, |asked| asked.max(to)) + GRACE;
-        let due = to + GRACE;
+        let awaited = self.awaited_until.map(|until| until.min(to + STALL_MAX));
+        let due = awaited.map_or(to + GRACE, |until| until.max(to + GRACE));
         self.blocked_until
             .map_or(due, |until| due.max(until.min(last)))
     }
@@ -423,6 +425,7 @@ impl Keeper {
         self.kept.values().find(|kept| {
             kept.life == Life::Open
                 && !kept.is_full()
+                && !kept.is_ended
                 && kept.last_is_whole
                 && kept.last_seq.0 + 1 == gop.seq.0
                 && kept.run.id == gop.run().id

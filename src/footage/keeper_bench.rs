@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::camera::{Codec, Ring, RingOptions, Run, VideoParams};
-use crate::domain::clip::{ClipWindow, Gap, Span};
+use crate::domain::clip::{ClipOutcome, ClipWindow, Gap, Span};
 use crate::domain::id::CameraId;
 use crate::footage::boxes::Flaw;
 use crate::time::{WallTime, add_ns, signed_ns};
@@ -58,6 +58,7 @@ pub(super) struct Bench {
     pub(super) keeper: Keeper,
     pub(super) ring: Ring,
     pub(super) newest: Option<Frame>,
+    pub(super) is_streaming: bool,
     pub(super) disk: BTreeMap<FootageName, Stored>,
     pub(super) names: BTreeMap<FileId, FootageName>,
     pub(super) settled: Vec<(Settled, Instant)>,
@@ -75,6 +76,7 @@ impl Bench {
             keeper: Keeper::new(start, LINGER),
             ring: Ring::new(RingOptions::default()),
             newest: None,
+            is_streaming: false,
             disk: BTreeMap::new(),
             names: BTreeMap::new(),
             settled: Vec::new(),
@@ -92,10 +94,12 @@ impl Bench {
                     frame.run.clock.lock().observe(frame.media, frame.arrived);
                     self.ring.push(frame.clone());
                     self.newest = Some(frame.clone());
+                    self.is_streaming = true;
                     self.tick(*at);
                 }
                 Event::EndRun => {
                     self.ring.end_run();
+                    self.is_streaming = false;
                     self.tick(*at);
                 }
                 Event::Request(request) => {
@@ -120,7 +124,8 @@ impl Bench {
 
     pub(super) fn tick(&mut self, now: Instant) {
         let taken_at = self.newest.as_ref().and_then(|f| f.run.instant_of(f.media));
-        if self.keeper.is_active() && self.keeper.wants(self.ring.newest(), taken_at) {
+        let (newest, is_streaming) = (self.ring.newest(), self.is_streaming);
+        if self.keeper.is_active() && self.keeper.wants(newest, taken_at, is_streaming) {
             self.round(now);
         }
     }
@@ -137,6 +142,8 @@ impl Bench {
             self.keeper.wrote(&round, &write, name);
         }
         for file in self.keeper.syncs(&round) {
+            // The disk has let go of a file that is closed.
+            assert!(!self.disk[&self.names[&file]].is_closed);
             self.keeper.synced(&round, file, Ok(()));
         }
         for settled in self.keeper.settle(&round) {
@@ -260,11 +267,10 @@ impl Source {
     pub(super) fn frame(&mut self, ticks: i64, is_key: bool, n_lost: u32) {
         self.media = self.media.plus_ticks(ticks);
         let arrived = self.now();
-        self.run.clock.lock().observe(self.media, arrived);
         self.push(arrived, is_key, n_lost);
     }
 
-    /// A frame that arrives late, and whose arrival the clock map only learns then.
+    /// A frame that arrives late.
     pub(super) fn late_frame(&mut self, ticks: i64, is_key: bool, delay: Duration) {
         self.media = self.media.plus_ticks(ticks);
         let last = self.events.last().map_or(self.start, |(at, _)| *at);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::bench::*;
 use super::*;
+use crate::domain::clip::ClipOutcome;
 use crate::time::{ns_to_ticks, signed_ns};
 
 #[derive(Clone, Debug)]
@@ -114,7 +115,11 @@ fn expected(known: &[Known], request: &ClipRequest) -> (Vec<usize>, BTreeSet<usi
         if begins >= to.unwrap() {
             continue;
         }
-        if known.until.is_some_and(|until| until >= request.to + GRACE) && known.at < request.from {
+        if known
+            .until
+            .is_some_and(|until| until >= request.to + STALL_MAX)
+            && known.at < request.from
+        {
             // Nobody could know, when the clip was settled, how long it would stand.
             may.insert(n);
             continue;
@@ -152,7 +157,7 @@ fn has_gap(known: &[Known], request: &ClipRequest, must: &[usize]) -> bool {
         .any(|pair| pair[0].frame.run.id != pair[1].frame.run.id);
     let stalls = shown.iter().any(|k| {
         // A frame that comes after the clip was settled cannot tell how long the one before stood.
-        let until = k.until.filter(|until| *until < request.to + GRACE);
+        let until = k.until.filter(|until| *until < request.to + STALL_MAX);
         until.is_some_and(|until| ns_to_ticks(signed_ns(until, k.at)) > FRAME_TICKS_MAX)
     });
     let damaged = known.iter().enumerate().any(|(idx, lost)| {
@@ -207,7 +212,7 @@ proptest! {
                 .map(|(settled, at)| (settled.request.clone(), *at))
                 .expect("every request is settled");
             let asked_at = request.from + Duration::from_millis(asked.back_ms);
-            let latest = asked_at.max(request.to + GRACE) + Duration::from_millis(1);
+            let latest = asked_at.max(request.to + STALL_MAX) + Duration::from_millis(1);
             prop_assert!(at <= latest);
 
             let (must, may) = expected(&known, &request);
@@ -230,7 +235,7 @@ proptest! {
                     // Seen before the clip was settled.
                     number(&k.frame) == *must.last().unwrap_or(&usize::MAX)
                         && k.until.is_some_and(|until| {
-                            until >= request.to && until < request.to + GRACE
+                            until >= request.to && until < request.to + STALL_MAX
                         })
                 });
                 // A loss right at the end may or may not have been seen.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::bench::*;
 use super::*;
 use crate::domain::clip::MissedReason;
+use crate::domain::clip::{ClipOutcome, GapReason};
 
 #[test]
 fn a_lone_swipe_makes_one_file_of_its_window_and_lead_in() {
@@ -329,6 +330,7 @@ fn closing_settles_every_open_clip_with_what_there_is() {
     for (at, event) in &events {
         match event {
             Event::Frame(frame) => {
+                frame.run.clock.lock().observe(frame.media, frame.arrived);
                 bench.ring.push(frame.clone());
                 bench.newest = Some(frame.clone());
                 bench.tick(*at);

@@ -77,6 +77,8 @@ pub(super) struct Kept {
     pub(super) first_seq: GopSeq,
     pub(super) last_seq: GopSeq,
     pub(super) last_is_whole: bool,
+    /// The next GOP begins another file, whatever this one's state.
+    pub(super) is_ended: bool,
     pub(super) life: Life,
     /// It could not be finished: when it is tried again.
     pub(super) close_after: Option<Instant>,
@@ -133,6 +135,7 @@ impl Kept {
             first_seq: write.seq,
             last_seq: write.seq,
             last_is_whole: false,
+            is_ended: false,
             life: Life::Open,
             close_after: None,
             n_close_tries: 0,

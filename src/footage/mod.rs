@@ -22,6 +22,7 @@ mod round;
 mod scan;
 mod task;
 mod watch;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -30,7 +30,9 @@ pub(super) fn settle(
         match read(root, name, record) {
             Ok(walk) => {
                 let piece = Piece::of(name, record, &walk, window, pieces.last());
-                pieces.extend(piece);
+                if let Some(piece) = piece {
+                    add(&mut pieces, piece);
+                }
             }
             Err(err) => warn!(file = %name, error = %chain(&err), "footage cannot be read"),
         }
@@ -71,6 +73,20 @@ pub(super) fn settle(
         ClipOutcome::Whole(spans)
     } else {
         ClipOutcome::Partial { spans, gaps }
+    }
+}
+
+/// Adds what one more file shows. Files that claim the same time were made before and after our clock
+/// was set back: of those the one that shows more of the window is taken for meant, since two hours at
+/// once are none.
+fn add(pieces: &mut Vec<Piece>, piece: Piece) {
+    match pieces.last_mut() {
+        Some(last) if piece.claims_time_of(last) => {
+            if piece.span_ticks() > last.span_ticks() {
+                *last = piece;
+            }
+        }
+        _ => pieces.push(piece),
     }
 }
 
@@ -154,6 +170,15 @@ impl Piece {
         self.span.starts_at
     }
 
+    fn span_ticks(&self) -> i64 {
+        self.span.to.ticks_since(self.span.from)
+    }
+
+    /// Does it claim to begin well before `before`, the piece before it, ends?
+    fn claims_time_of(&self, before: &Piece) -> bool {
+        ns_to_ticks(before.ends_at.ns_since(self.starts_at())) > OVERLAP_TICKS_MAX
+    }
+
     fn of(
         name: &FootageName,
         record: &FootageRecord,
@@ -218,6 +243,10 @@ impl Piece {
 const TOUCH_TICKS: i64 = MediaTime::HZ / 20;
 /// By so much, most of the time, labels of one frame differ: half a frame of 25 a second.
 const LABEL_TICKS: i64 = MediaTime::HZ / 50;
+
+/// Labels of files that follow each other overlap by less than this: the longest that a camera's last
+/// picture may stand after the session in which it came, and the doubt about a young run's clock.
+const OVERLAP_TICKS_MAX: i64 = 6 * MediaTime::HZ;
 
 /// The wall times of a file: each fragment's own.
 struct Labels<'a> {

@@ -4,9 +4,10 @@
 
 use tokio::time::Instant;
 
-use super::keeper::{GRACE, Keeper, Window};
+use super::keeper::{GRACE, Keeper};
 use super::kept::{FRAME_TICKS_MAX, Kept};
 use super::round::Round;
+use super::window::Window;
 use crate::domain::clip::{ClipOutcome, Gap, GapReason, MissedReason, Span};
 use crate::time::{MediaTime, WallTime, signed_ns};
 

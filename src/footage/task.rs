@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{FileError, FootageFile};
-use super::keeper::{Keeper, Settled};
+use super::keeper::Keeper;
 use super::kept::{FileId, Write};
 use super::marker::{self, Mark};
 use super::metrics::Metrics;
 use super::past;
 use super::recent::Recent;
 use super::round::Round;
+use super::window::Settled;
 use super::{ClipRequest, ClipSettled, FootageOptions};
 use crate::camera::{Feed, RingTick};
 use crate::domain::clip::{ClipOutcome, ClipWindow, FootageName, GapReason};
@@ -111,7 +112,7 @@ impl KeeperTask {
                 () = slot.wake.notified() => self.take_requests(),
                 () = until(deadline) => {}
                 tick = next_tick(&mut ticks), if is_active => {
-                    if !self.keeper.wants(tick.newest, tick.newest_media_at) {
+                    if !self.keeper.wants(tick.newest, tick.newest_media_at, tick.streaming) {
                         continue;
                     }
                 }
@@ -133,6 +134,9 @@ impl KeeperTask {
         let gops = self.feed.gops_after(None).gops;
         let round = self.keeper.begin(Instant::now(), gops);
         while let Some(write) = self.keeper.next_write(&round) {
+            if self.is_off(&write) && self.keeper.end_file(write.file) {
+                continue;
+            }
             let name = self.write(&write).await?;
             self.keeper.wrote(&round, &write, name);
         }
@@ -152,6 +156,16 @@ impl KeeperTask {
             );
         }
         Ok(())
+    }
+
+    /// Would this GOP be labelled wrongly in its file, since the wall clock was set?
+    fn is_off(&self, write: &Write) -> bool {
+        let begins_gop = write.frames.first().filter(|first| first.frame.is_key);
+        let file = self.files.get(&write.file);
+        let (Some(first), Some(file)) = (begins_gop, file) else {
+            return false;
+        };
+        file.is_off(first.at, self.shared.clock.at(write.taken_at))
     }
 
     /// Appends to the write's file, made first when it is new; or says why the disk refuses.

@@ -78,6 +78,11 @@ impl OpenLedger {
         &self.roster
     }
 
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Ends it, with everything on the disk.
     pub async fn close(self) {
         self.outbox.stop().await;

@@ -5,6 +5,7 @@
 //! from the `moof`. Anything may follow the last whole fragment (a crash leaves half of one) and any
 //! other boxes may lie between fragments. ISO/IEC 14496-12, clauses 4.2 and 8.8.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -52,6 +53,10 @@ pub struct Fragment {
     /// Does it begin with a key frame?
     pub is_key: bool,
 }
+
+/// Bytes read at once where headers lie: those of a fragment take some hundreds, and one read for all
+/// of them is what keeps the export of a clip at the end of a long file short.
+const AHEAD_BYTES: u64 = 2_048;
 
 /// Where one frame lies.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +165,8 @@ struct Source<'a> {
     path: &'a Path,
     file: File,
     n_bytes: u64,
+    /// Where the bytes read ahead begin, and they.
+    ahead: RefCell<(u64, Vec<u8>)>,
 }
 
 impl Source<'_> {
@@ -174,6 +181,7 @@ impl Source<'_> {
             path,
             file,
             n_bytes,
+            ahead: RefCell::default(),
         })
     }
 
@@ -193,6 +201,19 @@ impl Source<'_> {
         Ok(bytes)
     }
 
+    /// The same of a header, with what follows it read ahead.
+    fn read_header(&self, range: Range<u64>) -> Result<Vec<u8>, MuxError> {
+        let mut ahead = self.ahead.borrow_mut();
+        if range.start < ahead.0 || range.end > ahead.0 + ahead.1.len() as u64 {
+            let end = range.end.max(range.start.saturating_add(AHEAD_BYTES));
+            let end = end.min(self.n_bytes.max(range.end));
+            *ahead = (range.start, self.read(range.start..end)?);
+        }
+        let within = |at: u64| usize::try_from(at - ahead.0).unwrap_or(usize::MAX);
+        let bytes = ahead.1.get(within(range.start)..within(range.end));
+        Ok(bytes.unwrap_or_default().to_vec())
+    }
+
     /// Name, start of contents and end of the box at `offset`; `None` when it is not whole.
     fn header(&self, offset: u64) -> Result<Option<BoxAt>, MuxError> {
         let short = offset.saturating_add(8);
@@ -204,7 +225,7 @@ impl Source<'_> {
         } else {
             16
         };
-        let head = self.read(offset..offset + n_head)?;
+        let head = self.read_header(offset..offset + n_head)?;
         let mut body = Body(&head);
         let (Some(size), Some(name)) = (body.u32(), body.name()) else {
             return Ok(None);
@@ -252,13 +273,13 @@ fn scan_source(source: &Source<'_>) -> Result<FileIndex, MuxError> {
         }
         match &found.name {
             b"moov" => {
-                let body = source.read(found.start..found.end)?;
+                let body = source.read_header(found.start..found.end)?;
                 let read = track_params(Body(&body));
                 params = Some(read.ok_or_else(|| source.unfit("has no readable video track"))?);
                 whole_bytes = found.end;
             }
             b"moof" => {
-                let body = source.read(found.start..found.end)?;
+                let body = source.read_header(found.start..found.end)?;
                 let Some(read) = fragment_slots(Body(&body), offset) else {
                     break;
                 };

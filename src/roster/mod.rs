@@ -5,7 +5,6 @@
 //! commit becomes durable, the doors' lists within a second. A roster file is taken over once, into an
 //! empty ledger. Not here: sending lists to doors (`gateway`), spreadsheets (`sheet`).
 
-mod csv_file;
 mod ledger;
 mod problem;
 pub mod sheet;
@@ -22,7 +21,7 @@ pub use ledger::{
     LedgerKeys, Mode, OpenError, Outcome, PlaceList, Refusal, Resident, STEPS_MAX, Snapshot, Step,
     Validity, VaultError, WHY_CHARS_MAX, old_file, seal_anew,
 };
-pub use problem::{RosterError, RowProblem};
+pub use problem::RosterError;
 pub use site_key::{SiteKeyError, open_site_key};
 pub use take_over::{FileReport, check_file};
 
@@ -40,7 +39,7 @@ use ledger::{Ledger, Rules};
 /// By which rules the roster works.
 #[derive(Clone, Debug)]
 pub struct RosterOptions {
-    /// A CSV file that is taken over into an empty ledger; `None`: the ledger begins empty.
+    /// An XLSX or CSV file that is taken over into an empty ledger; `None`: the ledger begins empty.
     pub file: Option<PathBuf>,
     /// The stairwells there are; a dwelling elsewhere is refused.
     pub stairwells: BTreeMap<StairwellId, Stairwell>,

@@ -1,31 +1,67 @@
-//! What is wrong with a roster file: every row at once, without names or card numbers.
+//! What is wrong with a roster file that is to be taken over: every row at once, without names or card
+//! numbers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::sheet::{FileReason, Finding};
+
 /// Problems listed, at most; the rest are only counted.
 const PROBLEMS_MAX: usize = 200;
-
-/// One thing that is wrong in a roster file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowProblem {
-    /// The line, from 1; 0: the file as a whole.
-    pub line: u64,
-    /// The column's name; empty: the row as a whole.
-    pub column: &'static str,
-    /// What is wrong and what to do.
-    pub text: String,
-}
 
 /// Why a roster file cannot be used.
 #[derive(Debug, Clone)]
 pub struct RosterError {
     /// The file.
     pub file: PathBuf,
-    /// Never empty, by line; the first 200.
-    pub problems: Vec<RowProblem>,
+    /// Never empty, by row; the first 200, each with its place.
+    pub problems: Vec<String>,
     /// How many more there are.
     pub n_more: usize,
+}
+
+impl RosterError {
+    /// The file as a whole.
+    pub(super) fn of_file(file: &Path, reason: FileReason) -> RosterError {
+        RosterError::of_text(file, &reason.to_string())
+    }
+
+    /// The file cannot be opened or read.
+    pub(super) fn of_io(file: &Path, err: &std::io::Error) -> RosterError {
+        RosterError::of_text(file, &format!("cannot be read: {err}"))
+    }
+
+    fn of_text(file: &Path, text: &str) -> RosterError {
+        RosterError {
+            file: file.to_owned(),
+            problems: vec![format!(": {text}")],
+            n_more: 0,
+        }
+    }
+
+    /// Its rows; `None`: nothing is wrong with them.
+    pub(super) fn of_rows(file: &Path, findings: &[Finding]) -> Option<RosterError> {
+        let listed: Vec<String> = findings.iter().take(PROBLEMS_MAX).map(line_of).collect();
+        let n_more = findings.len() - listed.len();
+        (!listed.is_empty()).then(|| RosterError {
+            file: file.to_owned(),
+            problems: listed,
+            n_more,
+        })
+    }
+}
+
+/// What follows the file's name: `:2: card: …` in CSV, as compilers write it; ` Sheet1!2 card: …`.
+fn line_of(found: &Finding) -> String {
+    let place = match (&found.at.sheet, found.at.row) {
+        (Some(_), _) => format!(": {}", found.at),
+        (None, 0) => String::new(),
+        (None, row) => format!(":{row}"),
+    };
+    match found.column {
+        Some(column) => format!("{place}: {}: {}", column.heading_en(), found.reason),
+        None => format!("{place}: {}", found.reason),
+    }
 }
 
 impl fmt::Display for RosterError {
@@ -34,14 +70,7 @@ impl fmt::Display for RosterError {
             if idx > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}:", self.file.display())?;
-            if problem.line > 0 {
-                write!(f, "{}:", problem.line)?;
-            }
-            if !problem.column.is_empty() {
-                write!(f, " {}:", problem.column)?;
-            }
-            write!(f, " {}", problem.text)?;
+            write!(f, "{}{problem}", self.file.display())?;
         }
         if self.n_more > 0 {
             write!(f, "\n{}: and {} more", self.file.display(), self.n_more)?;
@@ -51,34 +80,3 @@ impl fmt::Display for RosterError {
 }
 
 impl std::error::Error for RosterError {}
-
-/// Collects problems; beyond the bound they are only counted.
-#[derive(Default)]
-pub(super) struct Problems(Vec<RowProblem>, usize);
-
-impl Problems {
-    pub(super) fn add(&mut self, line: u64, column: &'static str, text: impl Into<String>) {
-        if self.0.len() >= PROBLEMS_MAX {
-            self.1 += 1;
-            return;
-        }
-        self.0.push(RowProblem {
-            line,
-            column,
-            text: text.into(),
-        });
-    }
-
-    /// `rows`, if nothing was added.
-    pub(super) fn into_result<T>(mut self, file: &Path, rows: T) -> Result<T, RosterError> {
-        if self.0.is_empty() {
-            return Ok(rows);
-        }
-        self.0.sort();
-        Err(RosterError {
-            file: file.to_owned(),
-            problems: self.0,
-            n_more: self.1,
-        })
-    }
-}

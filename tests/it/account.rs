@@ -17,7 +17,7 @@ fn site(folder: &Path, web: &str) -> String {
     let file = folder.join("gateway.toml");
     let text = format!(
         "[compound]\nid = \"a\"\nname = \"A\"\ntime_zone = \"Asia/Shanghai\"\n\
-         [store]\npath = \"store\"\n[footage]\npath = \"footage\"\n\
+         [store]\npath = \"store\"\n[footage]\npath = \"footage\"\nfree_space_floor = \"1%\"\n\
          [web]\nlisten = \"{web}\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(&file, text).unwrap();

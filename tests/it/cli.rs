@@ -34,6 +34,7 @@ path = "store"
 
 [footage]
 path = "footage"
+free_space_floor = "1%"
 
 [roster]
 file = "roster.csv"

@@ -46,6 +46,45 @@ pub(crate) fn shown_numbers(path: &Path) -> Vec<u32> {
     all.map(|n| n.expect("a number that can be read")).collect()
 }
 
+/// A video file as a player plays it.
+#[derive(Clone, Debug)]
+pub(crate) struct Played {
+    /// Every frame shown, in order.
+    pub(crate) frames: Vec<Shown>,
+    /// The container's duration in seconds.
+    pub(crate) duration_s: f64,
+}
+
+/// [`shown_frames`] and [`duration_s`] at once.
+///
+/// # Panics
+/// As they do.
+pub(crate) fn played(path: &Path) -> Played {
+    let numbers = numbers(path);
+    let text = output("ffprobe", |probe| {
+        probe
+            .args(["-v", "error", "-threads", "1", "-select_streams", "v:0"])
+            .args(["-show_entries", "frame=pts_time:format=duration"])
+            .args(["-of", "csv"])
+            .arg(path)
+    });
+    let text = String::from_utf8(text).unwrap();
+    let column = |section: &'static str| {
+        let lines = text
+            .lines()
+            .filter_map(move |line| line.strip_prefix(section));
+        // A frame's line may go on with its side data.
+        lines.map(|line| line.split(',').next().unwrap().parse::<f64>().unwrap())
+    };
+    let times: Vec<f64> = column("frame,").collect();
+    assert_eq!(numbers.len(), times.len(), "frames and times of {path:?}");
+    let shown = times.into_iter().zip(numbers);
+    Played {
+        frames: shown.map(|(at_s, number)| Shown { at_s, number }).collect(),
+        duration_s: column("format,").next().unwrap(),
+    }
+}
+
 /// The container's duration in seconds, as ffprobe reports it.
 pub(crate) fn duration_s(path: &Path) -> f64 {
     let text = output("ffprobe", |probe| {

@@ -17,6 +17,7 @@ mod clip;
 mod export;
 mod demo;
 mod end_to_end;
+mod exact;
 mod feed;
 mod footage;
 mod door;

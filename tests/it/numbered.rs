@@ -1,5 +1,7 @@
 //! The numbered fixtures as frames in memory.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use stairgate::camera::Codec;
 use stairgate::mux::{self, RtpMedia, Sample};
@@ -83,7 +85,12 @@ fn close_nal(data: &mut [u8]) {
 
 /// A fixture as packets and as the frames in them.
 pub(crate) fn numbered(name: &str) -> (RtpMedia, Vec<Sample>) {
-    let media = mux::packetise(&fixture(name), 1_400).unwrap();
+    numbered_at(&fixture(name))
+}
+
+/// Any numbered video as packets and as the frames in them.
+pub(crate) fn numbered_at(path: &Path) -> (RtpMedia, Vec<Sample>) {
+    let media = mux::packetise(path, 1_400).unwrap();
     let samples = depacketise(&media);
     (media, samples)
 }

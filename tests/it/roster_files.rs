@@ -101,12 +101,15 @@ async fn a_dirty_workbook_is_tried_corrected_by_skipping_and_taken_once() {
     let dirty = dirty.to_str().unwrap();
 
     let tried = desk.run(&["import", dirty, "--dry-run"]).await;
-    let shown = ended(&tried, 1);
+    let shown = ended(&tried, 1)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     for part in [
-        "put-dwelling    b03-u2-301         place b03-u2, number 301, area_m2 94.30, tenure rented",
-        "refused  一区名册!9 E area_m2: is a formula without a value",
-        "refused  一区名册!12 I card: was kept as a number of 9 digits where cards have 10",
-        "note     旧名册: is hidden and was not read",
+        "一区名册!5 put-dwelling b03-u2-301 place b03-u2, number 301, area_m2 94.30, tenure rented",
+        "refused 一区名册!9 E area_m2: is a formula without a value",
+        "refused 一区名册!12 I card: was kept as a number of 9 digits where cards have 10",
+        "note 旧名册: is hidden and was not read",
         "would be refused as a whole; without the refused rows: ",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -172,7 +175,7 @@ fn walk(folder: &Path) -> Vec<Vec<u8>> {
     files
 }
 
-/// 1,500 dwellings over 93 stairwells of 42 buildings, 3,750 cards, synthetic people.
+/// 1,500 dwellings over 93 stairwells of 42 buildings, 2,000 cards, synthetic people.
 fn site_rows() -> String {
     let wells = many_wells();
     let mut rows = "幢号,单元,房号,建筑面积,租住类型,姓名,关系,卡号,状态,有效期至\n".to_owned();
@@ -182,7 +185,7 @@ fn site_rows() -> String {
         let number = format!("{}0{}", n / wells.len() / 4 + 1, n / wells.len() % 4 + 1);
         let area = format!("{}.{:02}", 60 + n % 100, n % 97);
         let tenure = ["出租", "自住"][n % 2];
-        for holder in 0..=n % 4 {
+        for holder in 0..=usize::from(n % 3 == 0) {
             n_cards += 1;
             let state = ["", "有效", "挂失"][(n + holder) % 3];
             let until = ["", "2027年6月30日"][n % 2];
@@ -202,24 +205,23 @@ async fn a_whole_site_exported_is_the_same_site_elsewhere() {
     );
     let rows = first.write("site.csv", site_rows());
     let taken = ended(&first.run(&["import", &rows]).await, 0);
-    let counts = "3750 add-holder, 3750 issue-card, 1500 put-dwelling";
+    let counts = "2000 add-holder, 2000 issue-card, 1500 put-dwelling";
     assert!(
-        taken.contains(&format!("3750 rows, 0 refused; done: {counts}")),
+        taken.contains(&format!("2000 rows, 0 refused; done: {counts}")),
         "{taken}"
     );
     let roster = first.path("roster.xlsx");
     ended(&first.run(&["export", &roster]).await, 0);
     let moved = ended(&second.run(&["import", &roster]).await, 0);
     assert!(moved.contains(counts), "{moved}");
-    let (one, other) = (first.path("one.csv"), first.path("other.csv"));
-    ended(&first.run(&["export", &one]).await, 0);
-    ended(&second.run(&["export", &other]).await, 0);
-    let (one, other) = (
-        fs::read_to_string(one).unwrap(),
-        fs::read_to_string(other).unwrap(),
+    let back = second.path("back.csv");
+    ended(&second.run(&["export", &back]).await, 0);
+    assert_eq!(fs::read_to_string(&back).unwrap().lines().count(), 2_001);
+    let same = ended(&first.run(&["import", &back, "--end-missing"]).await, 0);
+    assert!(
+        same.contains("2000 rows, 0 refused; done: no changes"),
+        "{same}"
     );
-    assert_eq!(one.lines().count(), 3_751);
-    assert!(one == other, "both ledgers say the same");
     let verified = run(&["verify-store", "--config", &second.config]).await;
     ended(&verified, 0);
 }

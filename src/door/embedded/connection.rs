@@ -32,9 +32,10 @@ use crate::telemetry::Throttle;
 const CONNECT_TIMEOUT: Seconds = Seconds(5);
 /// CONNECT with the largest last will that is read.
 const CONNECT_BYTES_MAX: u32 = 80 << 10;
-/// A packet of a controller that has logged in. Publishes over 64 KiB are rejected with a reason
-/// and a PUBACK; beyond this the connection is closed.
-const PACKET_BYTES_MAX: NonZeroU32 = NonZeroU32::new(1 << 20).expect("not zero");
+/// A packet from or to a controller that has logged in: the card list of a gate with 200,000 cards of 32
+/// digits. Publishes over 64 KiB are rejected with a reason and a PUBACK, without being kept in
+/// memory; beyond this the connection is closed.
+const PACKET_BYTES_MAX: NonZeroU32 = NonZeroU32::new(8 << 20).expect("not zero");
 /// Publishes of one connection that may wait for the disk.
 const PUBLISHES_MAX: u16 = 64;
 /// Their bytes.

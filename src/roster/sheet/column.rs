@@ -128,6 +128,7 @@ impl Column {
     }
 
     /// Other headings that people write, in the form of [`plain`].
+    #[expect(clippy::too_many_lines, reason = "one table")]
     const fn synonyms(self) -> &'static [&'static str] {
         match self {
             Column::Dwelling => &[

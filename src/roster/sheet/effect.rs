@@ -30,15 +30,15 @@ pub struct Effect {
 struct Detail(String);
 
 impl Detail {
-    fn add(&mut self, what: &str, before: Option<String>, after: String) {
+    fn add(&mut self, what: &str, before: Option<&str>, after: &str) {
         let before = before.filter(|before| !before.is_empty());
-        if before.as_ref() == Some(&after) || before.is_none() && after.is_empty() {
+        if before == Some(after) || before.is_none() && after.is_empty() {
             return;
         }
         if !self.0.is_empty() {
             self.0.push_str(", ");
         }
-        let after = if after.is_empty() { "open" } else { &after };
+        let after = if after.is_empty() { "open" } else { after };
         let text = match before {
             Some(before) => format!("{what} {before} → {after}"),
             None => format!("{what} {after}"),
@@ -54,7 +54,7 @@ fn shown<T: Display>(value: Option<T>) -> String {
 pub(super) fn dwelling_detail(before: Option<&Dwelling>, after: &Dwelling) -> String {
     let mut detail = Detail::default();
     let mut add = |what: &str, of: &dyn Fn(&Dwelling) -> String| {
-        detail.add(what, before.map(of), of(after));
+        detail.add(what, before.map(of).as_deref(), &of(after));
     };
     add("place", &|d| d.place.as_str().to_owned());
     add("number", &|d| d.number.clone());
@@ -69,7 +69,7 @@ pub(super) fn dwelling_detail(before: Option<&Dwelling>, after: &Dwelling) -> St
 pub(super) fn holder_detail(before: Option<&HolderFacts>, after: &HolderFacts) -> String {
     let mut detail = Detail::default();
     let mut add = |what: &str, of: &dyn Fn(&HolderFacts) -> String| {
-        detail.add(what, before.map(of), of(after));
+        detail.add(what, before.map(of).as_deref(), &of(after));
     };
     if before.is_some() {
         add("dwelling", &|h| h.dwelling.to_string());
@@ -81,7 +81,7 @@ pub(super) fn holder_detail(before: Option<&HolderFacts>, after: &HolderFacts) -
     let is_remarked = before.is_some_and(|before| before.person != after.person);
     for (what, differs) in [("name", is_renamed), ("person_key", is_remarked)] {
         if differs {
-            detail.add(what, None, "changed".to_owned());
+            detail.add(what, None, "changed");
         }
     }
     detail.0
@@ -91,7 +91,7 @@ pub(super) fn validity_detail(before: Validity, after: Validity, zone: &TimeZone
     let from = |validity: Validity| shown(validity.from.map(|at| edge_text(at, zone, Edge::Start)));
     let until = |validity: Validity| shown(validity.until.map(|at| edge_text(at, zone, Edge::End)));
     let mut detail = Detail::default();
-    detail.add("valid_from", Some(from(before)), from(after));
-    detail.add("valid_until", Some(until(before)), until(after));
+    detail.add("valid_from", Some(&from(before)), &from(after));
+    detail.add("valid_until", Some(&until(before)), &until(after));
     detail.0
 }

@@ -300,7 +300,7 @@ fn column_of(column: Column, refusal: &Refusal) -> Column {
 }
 
 /// A refusal of the ledger in both languages; of a full dwelling, who counts and who does not.
-fn in_words(refusal: &Refusal) -> Reason {
+pub fn in_words(refusal: &Refusal) -> Reason {
     let mut en = refusal.to_string();
     let zh = match refusal {
         Refusal::LimitReached {

@@ -10,6 +10,7 @@ mod comma;
 mod decimal;
 mod effect;
 mod export;
+mod facts;
 mod files;
 pub mod fuzz;
 mod gather;
@@ -39,7 +40,7 @@ pub use grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, ColumnLetters, FILE_BYTES_MAX, ROW_NUMBER_MAX,
     ROWS_MAX, SHEETS_MAX,
 };
-pub use import::{ImportError, ImportOptions, Progress, import, read_options};
+pub use import::{ImportError, ImportOptions, Progress, import, in_words, read_options};
 pub use outcome::{ChangeLine, FindingLine, ImportReport, LISTED_MAX};
 pub use places::PlaceBook;
 pub use plan::{Missing, Plan, Planned, plan};

@@ -317,6 +317,8 @@ fn is_same(a: &Snapshot, b: &Snapshot) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever two files say, one after the other: each is taken once, and an export says it again.
     #[test]
     fn any_file_is_taken_once(

@@ -330,6 +330,7 @@ fn headings(columns: &[Column], heading: fn(Column) -> &'static str, comma: &str
 }
 
 impl fmt::Display for Reason {
+    #[expect(clippy::too_many_lines, reason = "one list of sentences")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Missing => f.write_str("is missing"),
@@ -455,6 +456,7 @@ impl fmt::Display for Reason {
 
 impl Reason {
     /// In Chinese.
+    #[expect(clippy::too_many_lines, reason = "one list of sentences")]
     pub fn zh(&self) -> String {
         match self {
             Reason::Missing => "缺少".to_owned(),

@@ -19,6 +19,7 @@ struct Help {
     example: &'static str,
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 const fn help(column: Column) -> Help {
     let (zh, en, example) = match column {
         Column::Dwelling => (

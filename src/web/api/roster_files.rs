@@ -11,10 +11,11 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
+use crate::audit;
+use crate::domain::audit::{AuditAct, AuditRecord};
 use crate::domain::role::Role;
 use crate::roster::sheet::{
-    self, ExportError, FileFormat, ImportError, ImportOptions, ImportReport, Language, MadeFile,
-    Missing,
+    self, ExportError, FileFormat, ImportError, ImportOptions, ImportReport, Language, Missing,
 };
 use crate::roster::{BeyondLimit, Mode};
 use crate::supervise::blocking;
@@ -138,7 +139,11 @@ pub(crate) async fn export(
     let ExportQuery { format, lang } = query;
     let made = blocking("export the roster", move || roster.export(format, lang)).await??;
     drop(turn);
-    log_export(&principal, "roster", &made);
+    let act = AuditAct::RosterTaken {
+        n_dwellings: made.n_dwellings,
+        n_cards: made.n_cards,
+    };
+    record(&api, &principal, act).await?;
     Ok(match format {
         FileFormat::Xlsx => attachment("roster.xlsx", XLSX, made.bytes),
         FileFormat::Csv => attachment("roster.csv", CSV, made.bytes),
@@ -155,7 +160,8 @@ pub(crate) async fn report(
     let roster = api.roster.clone();
     let made = blocking("make the report", move || roster.report()).await??;
     drop(turn);
-    log_export(&principal, "report", &made);
+    let n_dwellings = made.n_dwellings;
+    record(&api, &principal, AuditAct::ReportTaken { n_dwellings }).await?;
     Ok(attachment("report.xlsx", XLSX, made.bytes))
 }
 
@@ -166,16 +172,17 @@ pub(crate) async fn template(Asked(Nothing {}): Asked<Nothing>) -> Result<Respon
     Ok(attachment("template.xlsx", XLSX, bytes))
 }
 
-/// Who took what away, and when: a line in the log.
-fn log_export(principal: &Principal, what: &str, made: &MadeFile) {
-    info!(
-        by = %principal.0.name,
-        role = %principal.0.role,
-        what,
-        n_dwellings = made.n_dwellings,
-        n_cards = made.n_cards,
-        "roster exported"
-    );
+/// Who took what away, and when: durable before a byte of it leaves, and a line in the log.
+async fn record(api: &Api, principal: &Principal, act: AuditAct) -> Result<(), Problem> {
+    info!(by = %principal.0.name, role = %principal.0.role, ?act, "roster exported");
+    let record = AuditRecord {
+        at: api.roster.moment().at,
+        by: principal.0.clone(),
+        from: None,
+        act,
+    };
+    audit::append(&api.store, record).await?;
+    Ok(())
 }
 
 fn take_turn(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {

@@ -135,10 +135,10 @@ async fn decisions_card_lists_and_our_status_reach_the_door() {
     held.wait_for(|cards| cards.as_ref().is_some_and(|c| c.version == 1))
         .await
         .unwrap();
-    // More than one packet's worth of buffers.
-    gateway.doors.set_cards(&door(1), &cards(2, 20_000));
+    // The list of a large site's gate: over a megabyte.
+    gateway.doors.set_cards(&door(1), &cards(2, 120_000));
     gateway.doors.set_cards(&door(1), &cards(1, 3));
-    held.wait_for(|cards| cards.as_ref().is_some_and(|c| c.cards.len() == 20_000))
+    held.wait_for(|cards| cards.as_ref().is_some_and(|c| c.cards.len() == 120_000))
         .await
         .unwrap();
     assert_eq!(
@@ -392,7 +392,7 @@ async fn a_large_message_is_rejected_and_a_huge_one_cut_off() {
         }
     }
     sent.await.unwrap().unwrap();
-    let huge = vec![b'x'; 2 << 20].into();
+    let huge = vec![b'x'; 9 << 20].into();
     let sent = device.publish(topic, huge, false, Duration::from_millis(500));
     assert!(sent.await.is_err());
     let refused = r#"stairgate_mqtt_refused_total{reason="protocol"}"#;

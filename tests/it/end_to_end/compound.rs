@@ -74,7 +74,8 @@ pub(super) struct CompoundOptions {
 impl Default for CompoundOptions {
     fn default() -> CompoundOptions {
         CompoundOptions {
-            footage: "",
+            // A machine with a full disk has the same tests.
+            footage: "free_space_floor = \"1%\"",
             // More than a door's share of what comes out of a queue.
             flood_n_max: 100,
         }
