@@ -333,7 +333,7 @@ impl Writer {
             }
             if committed.is_err() {
                 // Never dropped: sled would sync once more, and panic or take yes for an answer.
-                let _kept = ManuallyDrop::new(self);
+                let _never_dropped = ManuallyDrop::new(self);
                 return;
             }
             if let Some(done) = closing {
