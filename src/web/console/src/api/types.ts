@@ -3,7 +3,15 @@
 export type Role = 'admin' | 'duty-officer' | 'property-manager' | 'installer' | 'auditor';
 
 /** What an account may do; the words of the gateway's one authorisation function. */
-export type Right = string;
+export const RIGHTS = [
+  'see-live', 'see-entries', 'see-clips', 'see-alerts', 'case-acknowledge', 'case-dispatch',
+  'case-accept', 'case-resolve', 'case-verify', 'case-close', 'case-reopen', 'case-cancel',
+  'see-statistics', 'see-health', 'search-person', 'see-roster', 'see-names', 'change-roster',
+  'import-roster', 'admit-beyond-limit', 'export-roster', 'see-reports', 'next-card', 'see-site',
+  'change-site', 'see-deliveries', 'retry-deliveries', 'see-audit', 'see-accounts',
+  'manage-accounts',
+] as const;
+export type Right = (typeof RIGHTS)[number];
 
 export interface Me {
   name: string;
