@@ -45,32 +45,30 @@ function formatter(zone: string, more: Intl.DateTimeFormatOptions) {
   };
 }
 
-const UNITS: [number, Intl.NumberFormatOptions['unit']][] = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1_000, 'second'],
-];
+/** Names of the units, from days to milliseconds. */
+const UNITS: Record<Language, [string, string, string, string, string]> = {
+  zh: [' 天', ' 小时', ' 分', ' 秒', ' 毫秒'],
+  en: [' d', ' h', ' min', ' s', ' ms'],
+};
+const SIZES_MS = [86_400_000, 3_600_000, 60_000, 1_000];
 
 /** The two largest units of a span; milliseconds below a second. */
 export function spanOf(ms: number | null | undefined, language: Language, none: string): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return none;
-  const write = (value: number, unit: Intl.NumberFormatOptions['unit']) =>
-    new Intl.NumberFormat(language === 'zh' ? 'zh-CN' : 'en-GB', {
-      style: 'unit',
-      unit,
-      unitDisplay: language === 'zh' ? 'short' : 'narrow',
-    }).format(value);
-  if (Math.abs(ms) < 1_000) return write(Math.round(ms), 'millisecond');
-  const first = UNITS.findIndex(([size]) => Math.abs(ms) >= size);
+  const units = UNITS[language];
+  const sign = ms < 0 ? '−' : '';
+  const whole = Math.abs(ms);
+  if (whole < 1_000) return `${sign}${Math.round(whole)}${units[4]}`;
   const parts: string[] = [];
-  let rest = Math.abs(ms);
-  for (const [size, unit] of UNITS.slice(first, first + 2)) {
+  let rest = whole;
+  const first = SIZES_MS.findIndex((size) => whole >= size);
+  for (const [idx, size] of SIZES_MS.entries()) {
+    if (idx < first || idx > first + 1) continue;
     const value = Math.floor(rest / size);
     rest -= value * size;
-    if (value > 0) parts.push(write(value, unit));
+    if (value > 0) parts.push(`${value}${units[idx] ?? ''}`);
   }
-  return (ms < 0 ? '−' : '') + parts.join(' ');
+  return sign + parts.join(' ');
 }
 
 /** The instant of a day's beginning (or the next day's) in `zone`, as RFC 3339. */
