@@ -1,7 +1,7 @@
 // How every camera, door, linkage, disk and clock is, the worst first.
 
 import { useQuery } from '@tanstack/react-query';
-import { Input, Segmented, Select, Table, Tag } from 'antd';
+import { Input, Segmented, Select, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { useSearchParams } from 'react-router';
 import { type Page, request } from '../../api/client';
@@ -10,11 +10,12 @@ import { bytesOf } from '../shared/bytes';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { type Times, useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import type { HealthItem } from './types';
 
 const ASK_EVERY_MS = 5_000;
 const LEVELS = ['failed', 'degraded', 'ok'] as const;
-const COLOURS = { failed: 'error', degraded: 'warning', ok: 'success' } as const;
+const COLOURS = { failed: 'bad', degraded: 'warn', ok: 'good' } as const;
 
 export default function HealthPage() {
   const t = useText();
@@ -60,7 +61,7 @@ export default function HealthPage() {
       title: t('health.level'),
       dataIndex: 'level',
       width: 90,
-      render: (one: HealthItem['level']) => <Tag color={COLOURS[one]}>{t(`health.${one}`)}</Tag>,
+      render: (one: HealthItem['level']) => <Tone tone={COLOURS[one]}>{t(`health.${one}`)}</Tone>,
     },
     { title: t('health.part'), dataIndex: 'part', width: 110, render: (one: string) => partWord(t, one) },
     { title: t('install.id'), dataIndex: 'id', className: 'mono' },
