@@ -1,8 +1,10 @@
 //! The HTTP face: JSON under `/api/v1`, health and metrics beside it.
 //!
-//! There is no log-in yet, so the configuration lets it listen on loopback only. No handler writes to
-//! the store; it calls the module that owns the thing.
+//! Nobody gets anything without an account but health, metrics and the description of this API; what an
+//! account may is decided by `access::authorise` alone. No handler writes to the store; it calls the
+//! module that owns the thing.
 
+mod access;
 mod api;
 mod assets;
 mod extract;
@@ -17,6 +19,7 @@ mod serve;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -30,7 +33,10 @@ use crate::camera::Cameras;
 use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::domain::case::StepKind;
+use crate::domain::id::{CameraId, DoorId};
+use crate::domain::place::Place;
 use crate::door::Doors;
+use crate::entry::EntryOptions;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
@@ -87,6 +93,8 @@ pub struct Api {
     pub cases: Cases,
     /// What streams of alerts read from.
     pub live: LiveFeed,
+    /// Which doors and cameras there are, and where.
+    pub site: Arc<ArcSwap<EntryOptions>>,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -103,6 +111,19 @@ pub struct Api {
     pub registry: Arc<Registry>,
     /// True while swipes are taken.
     pub ready: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Where a camera is; `None`: it is not configured.
+    pub(crate) fn place_of_camera(&self, id: &CameraId) -> Option<Place> {
+        self.site.load().cameras.get(id).cloned()
+    }
+
+    /// Where a door is; `None`: it is not configured.
+    pub(crate) fn place_of_door(&self, id: &DoorId) -> Option<Place> {
+        let site = self.site.load();
+        site.doors.get(id).map(|door| door.place.clone())
+    }
 }
 
 /// All routes.
@@ -162,6 +183,11 @@ pub fn router(api: Api) -> Router {
         .route("/statistics", get(api::statistics::figures))
         .route("/statistics.xlsx", get(api::statistics::spreadsheet))
         .route("/statistics/handover", get(api::statistics::handover))
+        .route_layer(middleware::from_fn_with_state(
+            api.clone(),
+            principal::known,
+        ))
+        // What is added below this line is for anyone.
         .route("/openapi.json", get(api::openapi::document));
     Router::new()
         .nest("/api/v1", v1)
