@@ -11,10 +11,12 @@ mod extract;
 mod host;
 mod listener;
 mod live;
+mod looks;
 mod page;
 mod principal;
 mod problem;
 mod serve;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +38,9 @@ use crate::domain::case::StepKind;
 use crate::domain::id::{CameraId, DoorId};
 use crate::domain::place::Place;
 use crate::door::Doors;
-use crate::entry::EntryOptions;
+use crate::entry::{EntryOptions, NextCards};
 use crate::footage::Footage;
+use crate::live::Live;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
@@ -48,6 +51,7 @@ pub use host::Hosts;
 pub use live::LiveFeed;
 pub use problem::Problem;
 pub use serve::serve;
+pub use viewer::ViewerPlaces;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -95,6 +99,12 @@ pub struct Api {
     pub live: LiveFeed,
     /// Which doors and cameras there are, and where.
     pub site: Arc<ArcSwap<EntryOptions>>,
+    /// Live video.
+    pub video: Live,
+    /// Who watches it.
+    pub viewers: ViewerPlaces,
+    /// Who waits for an unknown card at a door.
+    pub next_cards: NextCards,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -128,8 +138,36 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
-    let v1 = Router::new()
+    let known = middleware::from_fn_with_state(api.clone(), principal::known);
+    let for_accounts = duty_routes()
+        .merge(office_routes())
+        .merge(site_routes())
+        .merge(watching());
+    let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/healthz", get(api::service::healthz))
+        .route("/readyz", get(api::service::readyz))
+        .route("/metrics", get(api::service::metrics))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take this method; see /api/v1/openapi.json";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), known_host))
+        .layer(middleware::from_fn(within_time))
+        .with_state(api)
+}
+
+/// What nobody needs an account for.
+fn routes_for_anyone() -> Router<Api> {
+    Router::new().route("/openapi.json", get(api::openapi::document))
+}
+
+/// Entries, alerts, cases and figures: what a duty room works with.
+fn duty_routes() -> Router<Api> {
+    Router::new()
         .route("/entries", get(api::entries::list))
         .route("/entries/{id}", get(api::entries::one))
         .route("/entries/{id}/clip.mp4", get(api::clips::video))
@@ -148,6 +186,15 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/cancel", step(StepKind::Cancel))
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
+}
+
+/// Dwellings, cardholders and cards.
+fn office_routes() -> Router<Api> {
+    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
+    Router::new()
         .route("/dwellings", get(api::dwellings::list))
         .route(
             "/dwellings/{id}",
@@ -174,35 +221,29 @@ pub fn router(api: Api) -> Router {
         .route("/roster/export", get(api::roster_files::export))
         .route("/roster/report.xlsx", get(api::roster_files::report))
         .route("/roster/template.xlsx", get(api::roster_files::template))
+}
+
+/// Cameras, doors and linkages, and how they are.
+fn site_routes() -> Router<Api> {
+    Router::new()
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
-        .route("/statistics", get(api::statistics::figures))
-        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
-        .route("/statistics/handover", get(api::statistics::handover))
-        .route_layer(middleware::from_fn_with_state(
-            api.clone(),
-            principal::known,
-        ))
-        // What is added below this line is for anyone.
-        .route("/openapi.json", get(api::openapi::document));
+}
+
+/// What cameras see, what happened around a case, figures for charts, cards read at doors.
+fn watching() -> Router<Api> {
     Router::new()
-        .nest("/api/v1", v1)
-        .route("/healthz", get(api::service::healthz))
-        .route("/readyz", get(api::service::readyz))
-        .route("/metrics", get(api::service::metrics))
-        .fallback(assets::serve)
-        .method_not_allowed_fallback(|| async {
-            let detail = "this path does not take this method; see /api/v1/openapi.json";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(api.clone(), known_host))
-        .layer(middleware::from_fn(within_time))
-        .with_state(api)
+        .route("/live", get(api::live::open))
+        .route("/cameras/{id}/picture.jpg", get(api::live::picture))
+        .route("/alerts/{id}/trail", get(api::trail::trail))
+        .route("/figures/hours", get(api::figures::hours))
+        .route("/figures/cameras", get(api::figures::cameras))
+        .route("/figures/storage", get(api::figures::storage))
+        .route("/doors/{id}/next-card", post(api::next_card::wait))
 }
 
 /// Refuses what was not meant for us, before anything else looks at it.
