@@ -49,6 +49,8 @@ pub(super) struct Cutter {
     at: Option<(GopSeq, usize)>,
     take: Option<Take>,
     held: Option<Frame>,
+    /// The newest frame, held back or not.
+    last: Option<(RunId, MediaTime)>,
     durations: VecDeque<i64>,
     batch: Vec<Sample>,
     batch_arrived: Option<Instant>,
@@ -93,15 +95,18 @@ impl Cutter {
     ) -> Result<Vec<Cut>, MuxError> {
         let mut cuts = Vec::new();
         for frame in frames {
+            let before = self.last.replace((frame.run.id, frame.media));
+            let duration = before
+                .filter(|(run, _)| *run == frame.run.id)
+                .map(|(_, media)| frame.media.ticks_since(media))
+                .filter(|ticks| *ticks > 0);
+            // Also of a frame that was not held back long enough: the next is told to last as long.
+            if let Some(ticks) = duration {
+                self.saw_duration(ticks);
+            }
             if let Some(held) = self.held.take() {
-                let follows = held.run.id == frame.run.id && held.params == frame.params;
-                let duration = frame.media.ticks_since(held.media);
-                if follows && duration > 0 {
-                    self.saw_duration(duration);
-                    self.add(&held, duration);
-                } else {
-                    self.add(&held, self.longest());
-                }
+                let duration = duration.unwrap_or_else(|| self.longest());
+                self.add(&held, duration);
             }
             if frame.is_key {
                 cuts.extend(self.end_fragment()?);
@@ -195,5 +200,110 @@ impl Cutter {
             base: frame.media,
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::camera::{FeedWriter, Run};
+    use crate::domain::id::CameraId;
+    use crate::mux::packetise;
+
+    const FRAME_TICKS: i64 = 3_600;
+
+    struct Source {
+        feed: Feed,
+        writer: FeedWriter,
+        params: Arc<VideoParams>,
+        run: Arc<Run>,
+        media: i64,
+    }
+
+    impl Source {
+        fn new() -> Source {
+            let film =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/video/numbered-h264.mp4");
+            let params = packetise(&film, 1_400).unwrap().params;
+            let camera = CameraId::new("c1").unwrap();
+            let (feed, writer) = Feed::new(camera.clone(), crate::camera::RingOptions::DEFAULT);
+            Source {
+                feed,
+                writer,
+                params: Arc::new(params),
+                run: Run::new(camera, Instant::now()),
+                media: 0,
+            }
+        }
+
+        /// `n` frames of `ticks`, the first of them a key frame if `is_key`.
+        fn push(&mut self, n: usize, is_key: bool, ticks: i64) {
+            for idx in 0..n {
+                self.writer.push(Frame {
+                    run: Arc::clone(&self.run),
+                    params: Arc::clone(&self.params),
+                    media: MediaTime(self.media),
+                    arrived: Instant::now(),
+                    is_key: is_key && idx == 0,
+                    n_lost: 0,
+                    data: Bytes::from_static(&[0, 0, 0, 2, 0x65, 0x88]),
+                });
+                self.media += ticks;
+            }
+        }
+
+        fn cut(&self, cutter: &mut Cutter, generation: &mut u64) -> Vec<Cut> {
+            let frames = cutter.new_frames(&self.feed);
+            cutter.cut(frames, generation).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn it_begins_with_the_newest_gop_and_goes_on_with_what_is_new() {
+        let (mut source, mut cutter, mut generation) = (Source::new(), Cutter::default(), 0);
+        assert!(source.cut(&mut cutter, &mut generation).is_empty());
+        source.push(50, true, FRAME_TICKS);
+        source.push(20, true, FRAME_TICKS);
+        let first = source.cut(&mut cutter, &mut generation);
+        assert_eq!((first.len(), first[0].is_key), (1, true));
+        assert!(source.cut(&mut cutter, &mut generation).is_empty());
+        source.push(2, false, FRAME_TICKS);
+        let more = source.cut(&mut cutter, &mut generation);
+        assert_eq!((more.len(), more[0].is_key), (1, false));
+        // A fragment never goes beyond a key frame.
+        source.push(3, false, FRAME_TICKS);
+        source.push(2, true, FRAME_TICKS);
+        let keys = source.cut(&mut cutter, &mut generation);
+        let keys: Vec<bool> = keys.iter().map(|cut| cut.is_key).collect();
+        assert_eq!((keys, generation), (vec![false, true], 1));
+    }
+
+    #[tokio::test]
+    async fn another_run_is_another_opening_and_nothing_of_the_old_is_lost() {
+        let (mut source, mut cutter, mut generation) = (Source::new(), Cutter::default(), 0);
+        source.push(10, true, FRAME_TICKS);
+        let first = source.cut(&mut cutter, &mut generation);
+        source.run = Run::new(source.feed.camera().clone(), Instant::now());
+        source.media = 0;
+        source.push(10, true, FRAME_TICKS);
+        let then = source.cut(&mut cutter, &mut generation);
+        let generations: Vec<u64> = then.iter().map(|cut| cut.opening.generation).collect();
+        assert_eq!((first[0].opening.generation, generations), (1, vec![1, 2]));
+    }
+
+    #[tokio::test]
+    async fn a_slow_camera_is_told_to_be_slow_once_it_is_known() {
+        let (mut source, mut cutter, mut generation) = (Source::new(), Cutter::default(), 0);
+        let second = MediaTime::HZ;
+        source.push(1, true, second);
+        assert!(source.cut(&mut cutter, &mut generation).is_empty());
+        assert!(cutter.held_since().is_some());
+        assert!(cutter.let_go().unwrap().unwrap().is_key);
+        assert!(cutter.held_since().is_none() && cutter.let_go().unwrap().is_none());
+        source.push(1, false, second);
+        source.cut(&mut cutter, &mut generation);
+        assert_eq!(cutter.longest(), second);
     }
 }

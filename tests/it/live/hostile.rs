@@ -1,7 +1,10 @@
 //! Viewers that do not keep to the protocol, and those who may not look at all.
 
+use std::time::Duration;
+
 use serde_json::json;
 use stairgate::domain::role::Role;
+use tokio::time::Instant;
 
 use super::client::{Got, Viewer};
 use super::site::{Site, cameras};
@@ -91,6 +94,7 @@ async fn who_may_not_look_is_refused_before_anything_is_opened() {
     let sim = cameras(1, H264).await;
     let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
     let officer = site.token("officer", Role::DutyOfficer).await;
+    let other = site.token("other", Role::DutyOfficer).await;
     let clerk = site.token("clerk", Role::PropertyManager).await;
     let (web, ours) = (site.web.as_str(), format!("http://{}", site.web));
     let status = async |token: Option<&str>, origin: Option<&str>| {
@@ -116,7 +120,7 @@ async fn who_may_not_look_is_refused_before_anything_is_opened() {
 
     let mut viewers = Vec::new();
     let refused = loop {
-        match Viewer::open(web, Some(&officer), &[]).await {
+        match Viewer::open(web, Some(&other), &[]).await {
             Ok(viewer) => viewers.push(viewer),
             Err(status) => break status,
         }
@@ -144,4 +148,59 @@ async fn the_console_is_served_with_what_keeps_a_page_to_itself() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_its_own_buildings_and_ends_when_its_right_is_changed() {
+    let sim = cameras(2, H264).await;
+    let site = Site::start(&[line("b03-u2-in", sim.url(0)), line("b04-u1-in", sim.url(1))]).await;
+    let local = site.token("local", Role::DutyOfficer).await;
+    let other = site.token("other", Role::DutyOfficer).await;
+    site.limit_to("local", "4", &local).await;
+    let mut good = Viewer::welcomed(&site.web, &other, &["h264"]).await;
+    good.watch(1, "b03-u2-in").await;
+    let mut viewer = Viewer::welcomed(&site.web, &local, &["h264"]).await;
+    viewer.watch(1, "b03-u2-in").await;
+    let closed = viewer.text("closed").await;
+    assert_eq!(
+        (&closed["id"], &closed["code"]),
+        (&json!(1), &json!("forbidden"))
+    );
+    let path = "/api/v1/cameras/b03-u2-in/picture.jpg";
+    assert_eq!(site.get_as(&local, path).await.status, 403);
+    viewer.watch(1, "b04-u1-in").await;
+    viewer.text("opened").await;
+
+    let name = "local".parse().unwrap();
+    stairgate::account::set_role(&site.accounts_file(), &name, Role::Auditor).unwrap();
+    let changed = Instant::now();
+    assert_eq!(viewer.closed().await, Some(4403));
+    assert!(changed.elapsed() < Duration::from_secs(5));
+    // Nobody else notices.
+    good.piece().await;
+}
+
+#[tokio::test]
+async fn a_look_leaves_one_record_for_each_viewer_camera_and_hour() {
+    let sim = cameras(1, H264).await;
+    let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
+    let token = site.token("officer", Role::DutyOfficer).await;
+    let mut viewer = Viewer::welcomed(&site.web, &token, &["h264"]).await;
+    let watch =
+        |id: u16| json!({"type": "watch", "id": id, "camera": "b03-u2-in", "case": "case 7"});
+    for id in 1..=3 {
+        viewer.say(&watch(id)).await;
+        viewer.text("opened").await;
+    }
+    let path = "/api/v1/cameras/b03-u2-in/picture.jpg";
+    assert_eq!(site.get_as(&token, path).await.status, 200);
+    drop(viewer);
+    let looks = site.looks().await;
+    let of = |part: &str| looks.iter().filter(|it| it.contains(part)).count();
+    let n_live = of("live-seen");
+    // Two when the clock struck in between.
+    assert!((1..=2).contains(&n_live), "{looks:?}");
+    assert_eq!(of("case 7"), n_live);
+    assert_eq!(of("picture-seen"), 1, "{looks:?}");
+    assert_eq!(of("officer"), n_live + 1);
 }

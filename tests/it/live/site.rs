@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use stairgate::domain::role::Role;
 use stairgate::mux::packetise;
 use stairgate::sim::cameras::{SimCameras, SimCamerasOptions};
 use stairgate::sim::media::Film;
+use stairgate::store::{Store, StoreOptions, tables, verify};
 use stairgate::supervise::Supervisor;
 use stairgate::time::Clock;
 
@@ -131,6 +133,43 @@ stairwell = [
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Limits the account of `token` to one building; so it is when this returns.
+    pub(super) async fn limit_to(&self, name: &str, building: &str, token: &str) {
+        let file = self.accounts_file();
+        let mut book: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        book["accounts"][name]["buildings"] = json!([building]);
+        std::fs::write(&file, book.to_string()).unwrap();
+        let what = "the account is limited";
+        eventually_ok(what, Duration::from_secs(5), || async {
+            let path = "/api/v1/cameras/b03-u2-in/picture.jpg";
+            match self.get_as(token, path).await.status {
+                403 => Ok(()),
+                status => Err(status),
+            }
+        })
+        .await;
+    }
+
+    /// Stops the gateway; the records of looks, as JSON. Its store is clean.
+    pub(super) async fn looks(self) -> Vec<String> {
+        let Site { dir, gateway, .. } = self;
+        gateway.stop(Duration::from_secs(30)).await;
+        let options = StoreOptions {
+            path: dir.path().join("store"),
+        };
+        let mut registry = stairgate::telemetry::registry();
+        let store = Store::open(&options, &Supervisor::new(), &mut registry).unwrap();
+        assert_eq!(verify(&store).unwrap(), []);
+        let rows = store.scan(tables::AUDIT, &());
+        let looks = rows
+            .map(|row| serde_json::to_string(&row.unwrap().1).unwrap())
+            .collect();
+        let hours: Vec<_> = store.scan(tables::CAMERA_HOURS, &()).collect();
+        assert!(!hours.is_empty(), "uptime is written at the end");
+        store.close().await;
+        looks
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
