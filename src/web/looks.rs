@@ -1,5 +1,7 @@
 //! Records of looks at what shows people: written before anything is shown.
 
+use std::net::SocketAddr;
+
 use super::Api;
 use super::principal::Principal;
 use super::problem::Problem;
@@ -14,7 +16,8 @@ pub(super) async fn record(api: &Api, principal: &Principal, act: AuditAct) -> R
     let record = AuditRecord {
         at: api.video.clock().now(),
         by: principal.actor.clone(),
-        from: None,
+        // Who asks is known by address; the port of a connection tells nothing.
+        from: principal.from.map(|ip| SocketAddr::new(ip, 0)),
         act,
     };
     audit::append(&api.store, record).await?;
