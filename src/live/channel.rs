@@ -347,12 +347,11 @@ impl Seat {
             self.cursor.begin_anew();
             self.channel.wake.notify_one();
         }
-        let peeked = match mode {
-            Some(Mode::Fragments) => shared.fragments.next(&mut Cursor::default()),
-            Some(Mode::Pictures) => shared.pictures.next(&mut Cursor::default()),
-            None => None,
-        };
-        peeked.is_some()
+        match mode {
+            Some(Mode::Fragments) => shared.fragments.has_key(),
+            Some(Mode::Pictures) => shared.pictures.has_key(),
+            None => false,
+        }
     }
 
     /// The next piece for this viewer, when there is one.

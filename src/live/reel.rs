@@ -48,6 +48,8 @@ pub(super) struct Piece {
 pub(super) struct Reel {
     pieces: VecDeque<Arc<Piece>>,
     next_seq: u64,
+    /// The number of the newest key piece, which may have left.
+    newest_key: u64,
     bytes: usize,
     bytes_max: usize,
 }
@@ -73,6 +75,7 @@ impl Default for Reel {
         Reel {
             pieces: VecDeque::new(),
             next_seq: 0,
+            newest_key: 0,
             bytes: 0,
             bytes_max: BYTES_MAX,
         }
@@ -89,6 +92,9 @@ impl Reel {
         arrived: Instant,
     ) {
         self.bytes += bytes.len();
+        if is_key {
+            self.newest_key = self.next_seq;
+        }
         self.pieces.push_back(Arc::new(Piece {
             seq: self.next_seq,
             opening: Arc::clone(opening),
@@ -121,17 +127,26 @@ impl Reel {
     }
 
     fn newest_key(&self) -> Option<&Arc<Piece>> {
-        self.pieces.iter().rev().find(|piece| piece.is_key)
+        // Nothing that is there is a key piece when the newest has left.
+        self.piece(self.newest_key).filter(|piece| piece.is_key)
+    }
+
+    fn piece(&self, seq: u64) -> Option<&Arc<Piece>> {
+        let from = self.pieces.front()?.seq;
+        let idx = usize::try_from(seq.checked_sub(from)?).ok()?;
+        self.pieces.get(idx)
+    }
+
+    /// Is there a key piece to begin with?
+    pub(super) fn has_key(&self) -> bool {
+        self.newest_key().is_some()
     }
 
     /// The next piece for the viewer at `cursor`; `None` when it has them all, or must wait for a key
     /// piece.
     pub(super) fn next(&self, cursor: &mut Cursor) -> Option<Arc<Piece>> {
-        let (front, back) = (self.pieces.front()?, self.pieces.back()?);
-        let wanted = cursor.next.and_then(|seq| {
-            let idx = usize::try_from(seq.checked_sub(front.seq)?).ok()?;
-            self.pieces.get(idx)
-        });
+        let back = self.pieces.back()?;
+        let wanted = cursor.next.and_then(|seq| self.piece(seq));
         let key = self.newest_key();
         let is_after_key = |piece: &Arc<Piece>| key.is_none_or(|key| key.seq <= piece.seq);
         let lag = |piece: &Arc<Piece>| back.arrived.saturating_duration_since(piece.arrived);
