@@ -13,7 +13,7 @@ use super::{H264, line};
 #[tokio::test]
 async fn what_is_no_message_ends_a_viewer_and_nobody_else() {
     let sim = cameras(1, H264).await;
-    let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
+    let site = Site::start(&[line("b03-u2-in", &sim.url(0))]).await;
     let token = site.token("officer", Role::DutyOfficer).await;
     let mut good = Viewer::welcomed(&site.web, &token, &["h264"]).await;
     good.watch(1, "b03-u2-in").await;
@@ -47,7 +47,7 @@ async fn what_is_no_message_ends_a_viewer_and_nobody_else() {
 #[tokio::test]
 async fn a_viewer_sees_sixteen_cameras_and_only_such_as_there_are() {
     let sim = cameras(1, H264).await;
-    let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
+    let site = Site::start(&[line("b03-u2-in", &sim.url(0))]).await;
     let token = site.token("officer", Role::DutyOfficer).await;
     let mut viewer = Viewer::welcomed(&site.web, &token, &["h264"]).await;
     for camera in ["no-such", "../../etc/passwd", "<script>"] {
@@ -92,7 +92,7 @@ async fn a_viewer_sees_sixteen_cameras_and_only_such_as_there_are() {
 #[tokio::test]
 async fn who_may_not_look_is_refused_before_anything_is_opened() {
     let sim = cameras(1, H264).await;
-    let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
+    let site = Site::start(&[line("b03-u2-in", &sim.url(0))]).await;
     let officer = site.token("officer", Role::DutyOfficer).await;
     let other = site.token("other", Role::DutyOfficer).await;
     let clerk = site.token("clerk", Role::PropertyManager).await;
@@ -153,7 +153,11 @@ async fn the_console_is_served_with_what_keeps_a_page_to_itself() {
 #[tokio::test]
 async fn a_viewer_sees_its_own_buildings_and_ends_when_its_right_is_changed() {
     let sim = cameras(2, H264).await;
-    let site = Site::start(&[line("b03-u2-in", sim.url(0)), line("b04-u1-in", sim.url(1))]).await;
+    let site = Site::start(&[
+        line("b03-u2-in", &sim.url(0)),
+        line("b04-u1-in", &sim.url(1)),
+    ])
+    .await;
     let local = site.token("local", Role::DutyOfficer).await;
     let other = site.token("other", Role::DutyOfficer).await;
     site.limit_to("local", "4", &local).await;
@@ -183,7 +187,7 @@ async fn a_viewer_sees_its_own_buildings_and_ends_when_its_right_is_changed() {
 #[tokio::test]
 async fn a_look_leaves_one_record_for_each_viewer_camera_and_hour() {
     let sim = cameras(1, H264).await;
-    let site = Site::start(&[line("b03-u2-in", sim.url(0))]).await;
+    let site = Site::start(&[line("b03-u2-in", &sim.url(0))]).await;
     let token = site.token("officer", Role::DutyOfficer).await;
     let mut viewer = Viewer::welcomed(&site.web, &token, &["h264"]).await;
     let watch =

@@ -73,7 +73,7 @@ stairwell = [
         for camera in cameras {
             let CameraLine { id, url, sub_url } = camera;
             // The place is the beginning of the id.
-            let place = &id[..6];
+            let place = id.get(..6).unwrap();
             writeln!(
                 text,
                 "[[camera]]\nid = \"{id}\"\nplace = \"{place}\"\nurl = \"{url}\""
@@ -182,8 +182,8 @@ stairwell = [
         http::send(request).await.unwrap()
     }
 
-    /// A metric without labels.
-    pub(super) async fn metric(&self, name: &str) -> f64 {
+    /// A metric without labels, in whole numbers.
+    pub(super) async fn metric(&self, name: &str) -> u64 {
         let text = self.get("/metrics").await.text();
         let mut lines = text.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
