@@ -101,7 +101,7 @@ async function looks(page) {
 async function lines(page) {
   await go(page, 'audit');
   const row = (act) => page.locator('tbody tr.ant-table-row').filter({ has: page.locator('.tone').getByText(act, { exact: true }) });
-  for (const [act, reason] of [['查看视频', '核对 <b>'], ['查看图片', 'see'], ['查询人员', '寻人'], ['导出', ''], ['登录', '']]) {
+  for (const [act, reason] of [['查看视频', '核对 <b>'], ['查看截图', 'see'], ['查询人员', '寻人'], ['导出', ''], ['登录', '']]) {
     const line = row(act).first();
     await line.waitFor();
     assert.ok((await line.innerText()).includes(ADMIN.name), act);

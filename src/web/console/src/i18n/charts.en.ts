@@ -45,6 +45,7 @@ export const chartsEn: Record<keyof typeof chartsZh, string> = {
   'charts.rate': 'Closure rate',
   'charts.storage': 'Storage of footage',
   'charts.storage.summary': '{used} used, {free} free, about {day} a day.',
+  'charts.storage.brief': '{used} used, {free} free.',
   'charts.storage.enough': 'At this rate it holds the whole {days} days.',
   'charts.storage.floor': 'At this rate the oldest footage goes early in about {days} days.',
   'charts.storage.unknown': 'A forecast can be made after a whole day.',

@@ -43,6 +43,7 @@ export const chartsZh = {
   'charts.rate': '办结率',
   'charts.storage': '录像存储',
   'charts.storage.summary': '已用 {used}，剩余 {free}，每天约 {day}。',
+  'charts.storage.brief': '已用 {used}，剩余 {free}。',
   'charts.storage.enough': '按现在的速度，可保存满 {days} 天。',
   'charts.storage.floor': '按现在的速度，约 {days} 天后开始提前删除最早的录像。',
   'charts.storage.unknown': '运行满一天后可作预测。',

@@ -352,10 +352,10 @@ function Sessions({ mayManage }: { mayManage: boolean }) {
               </>
             ),
           },
-          { title: t('audit.from'), dataIndex: 'from_address', className: 'mono' },
+          { title: t('audit.from'), dataIndex: 'from', className: 'mono' },
           {
             title: t('accounts.session.begun'),
-            dataIndex: 'begun_at',
+            dataIndex: 'made_at',
             className: 'numbers nowrap',
             render: (at: string) => times.minute(at),
           },
@@ -363,7 +363,7 @@ function Sessions({ mayManage }: { mayManage: boolean }) {
             title: t('accounts.session.seen'),
             dataIndex: 'seen_at',
             className: 'numbers nowrap',
-            render: (at: string | null) => times.minute(at),
+            render: (at: string) => times.minute(at),
           },
           {
             title: t('accounts.session.expires'),

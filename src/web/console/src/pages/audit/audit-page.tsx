@@ -19,6 +19,7 @@ const PAGE_ROWS = 100;
 /** The acts that the gateway records, in the order of the choice. */
 const ACTS = [
   'live',
+  'picture',
   'clip',
   'thumbnail',
   'manifest',
@@ -28,9 +29,11 @@ const ACTS = [
   'login',
   'login-failed',
   'logout',
+  'prune',
 ] as const;
 const COLOURS: Record<string, ToneName> = {
   live: 'info',
+  picture: 'info',
   clip: 'info',
   thumbnail: 'info',
   manifest: 'info',

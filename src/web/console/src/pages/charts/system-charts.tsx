@@ -65,7 +65,7 @@ export function StorageChart() {
       summary={
         data && (
           <>
-            {t('charts.storage.summary', {
+            {t(data.bytes_per_day === null ? 'charts.storage.brief' : 'charts.storage.summary', {
               used: bytesOf(data.footage_bytes),
               free: bytesOf(data.free_bytes),
               day: bytesOf(data.bytes_per_day),
