@@ -61,6 +61,7 @@ export function ChangeDialog({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       width={860}
       title={t('install.check')}
       okText={t('install.apply')}

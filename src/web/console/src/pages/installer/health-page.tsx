@@ -142,22 +142,33 @@ function partWord(t: Text, part: string): string {
 
 /** Figures by their names: what ends in `_ms`, `_s`, `_bytes` or `ratio` is shown as such. */
 function Figures({ figures, t, times }: { figures: Record<string, unknown>; t: Text; times: Times }) {
-  const shown = Object.entries(figures).filter(
-    ([, value]) => value !== null && value !== undefined && value !== '',
-  );
   return (
     <span className="figures">
-      {shown.map(([name, value]) => {
+      {shownFigures(figures, times).map(([name, value]) => {
         const key = `health.figure.${name}`;
         return (
           <span key={name}>
-            <span className="quiet">{isKey(key) ? t(key) : name}</span>{' '}
-            <bdi className="numbers">{figure(name, value, times)}</bdi>
+            <span className="quiet">{isKey(key) ? t(key) : name}</span> <bdi className="numbers">{value}</bdi>
           </span>
         );
       })}
     </span>
   );
+}
+
+function shownFigures(figures: Record<string, unknown>, times: Times): [string, string][] {
+  const { width, height, ...rest } = figures;
+  const shown: [string, string][] = [];
+  if (typeof width === 'number' && typeof height === 'number' && width > 0) {
+    shown.push(['size', `${width}×${height}`]);
+  }
+  for (const [name, value] of Object.entries(rest)) {
+    // Whether it is up is what the level says.
+    if (value !== null && value !== undefined && value !== '' && typeof value !== 'boolean') {
+      shown.push([name, figure(name, value, times)]);
+    }
+  }
+  return shown;
 }
 
 function figure(name: string, value: unknown, times: Times): string {
@@ -170,7 +181,7 @@ function figure(name: string, value: unknown, times: Times): string {
     return Number.isInteger(value) ? String(value) : value.toFixed(2);
   }
   if (typeof value === 'string') {
-    return name.endsWith('_at') ? times.second(value) : value;
+    return name.startsWith('last_') || name.endsWith('_at') ? times.second(value) : value;
   }
   return JSON.stringify(value);
 }

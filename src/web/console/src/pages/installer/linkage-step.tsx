@@ -163,6 +163,7 @@ function LinkageForm({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       title={linkage ? t('install.linkage.change') : t('install.linkage.add')}
       okText={t('install.take')}
       onOk={() => form.submit()}
