@@ -206,6 +206,8 @@ impl AlertFeed for Service {
         request: Request<wire::AcknowledgeRequest>,
     ) -> Result<Response<wire::AcknowledgeResponse>, Status> {
         let caller = Caller::of(&request, &self.0.base.accounts)?;
+        let from = request.remote_addr().map(|from| from.ip());
+        let by = caller.actor.clone();
         let alert = request.into_inner().alert_id;
         let alert: AlertId = alert
             .parse()
@@ -217,6 +219,21 @@ impl AlertFeed for Service {
         // Who may is the case's to say.
         let answer = self.0.base.cases.take(alert, caller.actor, step).await;
         let answer = answer.map_err(|err| internal("acknowledge", &err))?;
+        if let StepAnswer::Taken(case) = &answer {
+            let change = AuditEvent {
+                at: self.0.base.clock.now(),
+                by: Some(by),
+                from,
+                act: AuditAct::Change,
+                target: format!("case {alert}"),
+                place: Some(case.place.clone()),
+                detail: "acknowledge, by the feed".to_owned(),
+                reason: None,
+                case: Some(alert),
+            };
+            let recorded = audit::append(&self.0.base.store, change).await;
+            recorded.map_err(|err| internal("record the change", &err))?;
+        }
         acknowledged(answer).map(Response::new)
     }
 

@@ -1,6 +1,8 @@
 //! The resources of `/api/v1`, one a file.
 
+pub(super) mod accounts;
 pub(super) mod alerts;
+pub(super) mod audit;
 pub(super) mod cameras;
 pub(super) mod cardholders;
 pub(super) mod cards;
@@ -11,6 +13,7 @@ pub(super) mod doors;
 pub(super) mod dwellings;
 pub(super) mod entries;
 mod ledger_views;
+pub(super) mod login;
 pub(super) mod openapi;
 pub(super) mod pictures;
 pub(super) mod roster_files;
