@@ -5,6 +5,7 @@ import { ApiProblem } from '../api/client';
 import { FeedProvider } from '../pages/duty/feed/feed';
 import { may, useMe } from '../session';
 import { Frame } from './frame';
+import { KeysProvider } from './keys';
 
 const N_RETRIES = 2;
 
@@ -23,7 +24,7 @@ export default function Inside({ path, isBare, children }: { path: string; isBar
   return (
     <QueryClientProvider client={client}>
       <FeedProvider isOn={may(me, 'see-alerts')} key={me.name}>
-        {isBare ? children : <Frame path={path}>{children}</Frame>}
+        <KeysProvider>{isBare ? children : <Frame path={path}>{children}</Frame>}</KeysProvider>
       </FeedProvider>
     </QueryClientProvider>
   );
