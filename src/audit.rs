@@ -26,9 +26,7 @@ const CHUNK: usize = 500;
 /// [`StoreError`] of the transaction: then nothing was recorded, and nothing may be shown.
 pub async fn append(store: &Store, event: AuditEvent) -> Result<u64, StoreError> {
     take_over(store).await?;
-    store
-        .write(move |txn: &mut Txn<'_>| add(txn, event))
-        .await
+    store.write(move |txn: &mut Txn<'_>| add(txn, event)).await
 }
 
 fn add(txn: &mut Txn<'_>, event: AuditEvent) -> Result<u64, StoreError> {
@@ -69,7 +67,9 @@ fn who(record: &AuditRecord) -> Option<String> {
 pub async fn take_over(store: &Store) -> Result<(), StoreError> {
     while store.scan(tables::AUDIT, &()).next().is_some() {
         let rows = store.scan(tables::AUDIT, &()).take(CHUNK);
-        let numbers = rows.map(|row| Ok(row?.0)).collect::<Result<Vec<u64>, StoreError>>()?;
+        let numbers = rows
+            .map(|row| Ok(row?.0))
+            .collect::<Result<Vec<u64>, StoreError>>()?;
         let n_taken = numbers.len();
         let work = move |txn: &mut Txn<'_>| {
             for number in numbers {
@@ -84,7 +84,10 @@ pub async fn take_over(store: &Store) -> Result<(), StoreError> {
             Ok(())
         };
         store.write(work).await?;
-        info!(n_taken, "audit records of an older store taken into the chain");
+        info!(
+            n_taken,
+            "audit records of an older store taken into the chain"
+        );
     }
     Ok(())
 }
@@ -178,7 +181,7 @@ mod tests {
     fn event(n: u64) -> AuditEvent {
         AuditEvent {
             at: START.plus(DAY * u32::try_from(n).unwrap()),
-            by: (n % 2 == 0).then(li),
+            by: n.is_multiple_of(2).then(li),
             from: None,
             act: AuditAct::Clip,
             target: format!("e{n}"),
@@ -213,7 +216,9 @@ mod tests {
         assert!(found[0].contains("audit record 3"), "{found:?}");
         assert_eq!(found.len(), 1, "the first bad one is named: {found:?}");
         // Who reckons its hash anew breaks the chain at the next.
-        put(AuditRecord::new(3, changed.event, third.previous)).await.unwrap();
+        put(AuditRecord::new(3, changed.event, third.previous))
+            .await
+            .unwrap();
         let found = findings(&store);
         assert!(found[0].contains("audit record 4"), "{found:?}");
         put(third).await.unwrap();

@@ -196,11 +196,7 @@ pub fn set_password(
     })
 }
 
-fn password_line(
-    name: &ActorName,
-    new: &str,
-    now: WallTime,
-) -> Result<PasswordLine, AccountError> {
+fn password_line(name: &ActorName, new: &str, now: WallTime) -> Result<PasswordLine, AccountError> {
     check_password(new, name.as_str()).map_err(AccountError::Password)?;
     Ok(PasswordLine {
         argon2: password::hash(new)?,
@@ -281,10 +277,11 @@ pub fn accept_invite(
     let line = password_line(&owner, new, now)?;
     let name = owner.clone();
     book::change(path, |book| {
+        let is_first = is_good(&book.setup) && !book.has_password();
         let invited = book.accounts.get_mut(&owner);
         match invited.filter(|account| is_good(&account.invite)) {
             Some(account) => (account.password, account.invite) = (Some(line), None),
-            None if is_good(&book.setup) && !book.has_password() => {
+            None if is_first => {
                 // A program's account keeps its rights, and so do its tokens.
                 if book.accounts.contains_key(&owner) {
                     return Err(AccountError::Exists(owner));

@@ -33,9 +33,7 @@ pub use manage::{
     remove_unless_last, set_buildings, set_password, set_rights, set_role,
 };
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password};
-pub use session::{
-    SESSION_IDLE_MAX, SESSION_LIFE_MAX, Session, SessionKey, SessionView, Sessions,
-};
+pub use session::{SESSION_IDLE_MAX, SESSION_LIFE_MAX, Session, SessionKey, SessionView, Sessions};
 pub use throttle::Throttle;
 
 /// How soon a change of the file is noticed.
@@ -305,6 +303,27 @@ fn random<const N: usize>() -> Result<[u8; N], AccountError> {
         .fill(&mut bytes)
         .or(Err(AccountError::Random))?;
     Ok(bytes)
+}
+
+/// A random password that people can type: four times five letters and digits, without those that look
+/// alike; 100 bits.
+///
+/// # Errors
+/// [`AccountError::Random`].
+pub fn new_password() -> Result<String, AccountError> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let bytes = random::<20>()?;
+    let letter = |byte: &u8| {
+        LETTERS
+            .get(usize::from(byte % 32))
+            .copied()
+            .map_or('x', char::from)
+    };
+    let groups: Vec<String> = bytes
+        .chunks(5)
+        .map(|group| group.iter().map(letter).collect())
+        .collect();
+    Ok(groups.join("-"))
 }
 
 fn digest(token: &str) -> [u8; 32] {

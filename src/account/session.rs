@@ -237,9 +237,10 @@ impl Sessions {
     ) -> Result<Option<ActorName>, AccountError> {
         let ended = {
             let mut state = self.0.state.lock();
-            let key = state.sessions.iter().find(|(key, line)| {
-                key.id() == id && of.is_none_or(|name| line.name == *name)
-            });
+            let key = state
+                .sessions
+                .iter()
+                .find(|(key, line)| key.id() == id && of.is_none_or(|name| line.name == *name));
             let key = key.map(|(key, _)| *key);
             key.and_then(|key| state.sessions.remove(&key))
         };

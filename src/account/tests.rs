@@ -139,10 +139,16 @@ fn a_password_opens_its_account_and_no_other() {
         Err(AccountError::Exists(_))
     ));
     let weak = set_password(&path, &name("li"), "short", now());
-    assert!(matches!(weak, Err(AccountError::Password(PasswordError::Short))));
+    assert!(matches!(
+        weak,
+        Err(AccountError::Password(PasswordError::Short))
+    ));
     set_password(&path, &name("li"), PASSWORD, now()).unwrap();
     accounts.look_now();
-    assert_eq!(accounts.log_in("li", PASSWORD).unwrap().actor.name, name("li"));
+    assert_eq!(
+        accounts.log_in("li", PASSWORD).unwrap().actor.name,
+        name("li")
+    );
     for (who, password) in [
         ("li", "correct horse battery!"),
         ("wang", PASSWORD),
@@ -166,7 +172,10 @@ fn a_link_is_good_once_for_a_day_and_for_its_account() {
     let accept = |link: &str, password: &str, at| accept_invite(&path, link, None, password, at);
     for (link, at) in [(first.reveal(), now()), (link.reveal(), later), ("", now())] {
         let refused = accept(link, PASSWORD, at);
-        assert!(matches!(refused, Err(AccountError::NoInvite)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(AccountError::NoInvite)),
+            "{refused:?}"
+        );
     }
     let weak = accept(link.reveal(), "short", now());
     assert!(matches!(weak, Err(AccountError::Password(_))), "{weak:?}");
@@ -206,7 +215,12 @@ fn the_last_admin_cannot_lock_everybody_out() {
     set_password(&path, &name("chen"), PASSWORD, now()).unwrap();
     let demoted = set_rights(&path, &name("chen"), Role::Auditor, None);
     assert!(matches!(demoted, Err(AccountError::LastAdmin(_))));
-    let limited = set_rights(&path, &name("chen"), Role::Admin, Some(["3".to_owned()].into()));
+    let limited = set_rights(
+        &path,
+        &name("chen"),
+        Role::Admin,
+        Some(["3".to_owned()].into()),
+    );
     assert!(matches!(limited, Err(AccountError::LastAdmin(_))));
     let gone = remove_unless_last(&path, &name("chen"));
     assert!(matches!(gone, Err(AccountError::LastAdmin(_))));

@@ -83,12 +83,7 @@ fn may_try<K: Hash + Eq>(
     }
 }
 
-fn count<K: Hash + Eq + Clone>(
-    buckets: &mut HashMap<K, Bucket>,
-    key: K,
-    full: u32,
-    now: Instant,
-) {
+fn count<K: Hash + Eq + Clone>(buckets: &mut HashMap<K, Bucket>, key: K, full: u32, now: Instant) {
     if buckets.len() >= REMEMBERED_MAX && !buckets.contains_key(&key) {
         buckets.retain(|_, bucket| bucket.refilled(full, now).left < full);
         if buckets.len() >= REMEMBERED_MAX {

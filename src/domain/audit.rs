@@ -270,7 +270,9 @@ impl From<OldAuditRecord> for AuditEvent {
                 camera,
                 sha256,
             } => {
-                let camera = camera.map(|id| format!("camera {id}, ")).unwrap_or_default();
+                let camera = camera
+                    .map(|id| format!("camera {id}, "))
+                    .unwrap_or_default();
                 let detail = format!("{camera}sha256 {sha256}");
                 (AuditAct::Clip, entry.to_string(), detail)
             }

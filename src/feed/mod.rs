@@ -25,8 +25,10 @@ use tonic::{Request, Response, Status};
 use tracing::error;
 
 use crate::account::Accounts;
+use crate::audit;
 use crate::case::{Cases, StepAnswer};
 use crate::clip::ClipShelf;
+use crate::domain::audit::{AuditAct, AuditEvent};
 use crate::domain::case::{Action, Case, MoveKind, Refusal, Step};
 use crate::domain::id::AlertId;
 use crate::domain::role::Role;

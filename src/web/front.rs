@@ -85,8 +85,13 @@ impl Front {
             // `null`: a page in a sandbox, or a file.
             return Some(false);
         };
-        let is_public = self.public_url.as_ref().is_some_and(|url| url.origin() == origin);
-        let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_public = self
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.origin() == origin);
+        let own = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
         let own = own.and_then(|host| own_origin(host, caller.is_https));
         Some(is_public || own.is_some_and(|own| own == origin))
     }
@@ -94,7 +99,9 @@ impl Front {
 
 fn own_origin(host: &str, is_https: bool) -> Option<Origin> {
     let scheme = if is_https { "https" } else { "http" };
-    Url::parse(&format!("{scheme}://{host}/")).ok().map(|url| url.origin())
+    Url::parse(&format!("{scheme}://{host}/"))
+        .ok()
+        .map(|url| url.origin())
 }
 
 #[cfg(test)]
@@ -106,7 +113,9 @@ mod tests {
     fn front() -> Front {
         Front {
             public_url: Some(Arc::new(Url::parse("https://gate.example/").unwrap())),
-            trusted_proxies: ["127.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap()).into(),
+            trusted_proxies: ["127.0.0.1", "10.0.0.2"]
+                .map(|ip| ip.parse().unwrap())
+                .into(),
             metrics_from: ["10.0.0.9".parse().unwrap()].into(),
         }
     }
@@ -128,14 +137,31 @@ mod tests {
 
     #[test]
     fn only_a_named_proxy_is_believed() {
-        let said = [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https")];
-        assert_eq!(caller("203.0.113.5", &said), ("203.0.113.5".to_owned(), false));
+        let said = [
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+        ];
+        assert_eq!(
+            caller("203.0.113.5", &said),
+            ("203.0.113.5".to_owned(), false)
+        );
         assert_eq!(caller("127.0.0.1", &said), ("192.0.2.7".to_owned(), true));
         assert_eq!(caller("127.0.0.1", &[]), ("127.0.0.1".to_owned(), false));
-        let chain = [("x-forwarded-for", "10.9.9.9, 192.0.2.7"), ("x-forwarded-for", "10.0.0.2")];
-        assert_eq!(caller("127.0.0.1", &chain).0, "192.0.2.7", "what we know of the way");
+        let chain = [
+            ("x-forwarded-for", "10.9.9.9, 192.0.2.7"),
+            ("x-forwarded-for", "10.0.0.2"),
+        ];
+        assert_eq!(
+            caller("127.0.0.1", &chain).0,
+            "192.0.2.7",
+            "what we know of the way"
+        );
         let forged = [("x-forwarded-for", "127.0.0.1, nonsense, 10.0.0.2")];
-        assert_eq!(caller("127.0.0.1", &forged).0, "127.0.0.1", "nobody can be told");
+        assert_eq!(
+            caller("127.0.0.1", &forged).0,
+            "127.0.0.1",
+            "nobody can be told"
+        );
     }
 
     #[test]

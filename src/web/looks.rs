@@ -242,7 +242,13 @@ mod tests {
             case: None,
         };
         let who = "session 1".to_owned();
-        (who, AuditAct::Clip, target.to_owned(), String::new(), grounds)
+        (
+            who,
+            AuditAct::Clip,
+            target.to_owned(),
+            String::new(),
+            grounds,
+        )
     }
 
     #[tokio::test(start_paused = true)]

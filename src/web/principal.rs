@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(of(&["a=b; stairgate_session=abc; c=d"]), key);
         assert_eq!(of(&["a=b", "stairgate_session=abc"]), key);
         assert_eq!(of(&["xstairgate_session=abc"]), None);
-        assert_eq!(of(&[&format!("stairgate_session={}", "a".repeat(9_000))]), None);
+        assert_eq!(
+            of(&[&format!("stairgate_session={}", "a".repeat(9_000))]),
+            None
+        );
         assert_eq!(of(&[]), None);
     }
 

@@ -195,7 +195,8 @@ pub(crate) async fn remove(
     IfRevision(if_revision): IfRevision,
     Asked(query): Asked<WhyQuery>,
 ) -> Result<StatusCode, Problem> {
-    known_dwelling(&api.roster, &principal, Action::ChangeRoster, &dwelling)?;
+    let action = Action::ChangeRoster;
+    let home = known_dwelling(&api.roster, &principal, action, &dwelling)?;
     let id = found_in(&api.roster, &dwelling, &holder).await?;
     let step = Step {
         change: Change::RemoveHolder(id.clone()),

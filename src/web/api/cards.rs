@@ -282,7 +282,9 @@ async fn changed(
         None => ("", ""),
     };
     let book = api.roster.book();
-    let home = found.as_ref().and_then(|(dwelling, _)| book.household(dwelling));
+    let home = found
+        .as_ref()
+        .and_then(|(dwelling, _)| book.household(dwelling));
     let place = home.map(|home| home.dwelling.place.clone());
     let detail = format!("card {} of {holder} {what}", key.card_id());
     looks::changed(api, principal, dwelling, place, detail).await

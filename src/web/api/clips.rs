@@ -18,8 +18,8 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::Action;
 use crate::web::extract::{Asked, Id};
-use crate::web::principal::Principal;
 use crate::web::looks::{self, Grounds, Look, Why};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// Widest thumbnail, in pixels.

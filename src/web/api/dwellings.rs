@@ -257,7 +257,11 @@ pub(crate) async fn put(
         .apply(Batch::one(principal.actor.clone(), body.why, step))
         .await?;
     if done(&applied)?.is_some() {
-        let what = if is_new { "dwelling added" } else { "dwelling changed" };
+        let what = if is_new {
+            "dwelling added"
+        } else {
+            "dwelling changed"
+        };
         looks::changed(&api, &principal, id.as_str(), Some(place), what).await?;
     }
     let roster = api.roster.clone();

@@ -200,14 +200,26 @@ async fn begin(
         api.sessions.end(had).await?;
     }
     let actor = holder.actor.clone();
-    record(api, visitor, AuditAct::Login, Some(actor.clone()), actor.name.as_str(), detail).await?;
+    record(
+        api,
+        visitor,
+        AuditAct::Login,
+        Some(actor.clone()),
+        actor.name.as_str(),
+        detail,
+    )
+    .await?;
     let token = api.sessions.begin(&actor.name, visitor.caller.from).await?;
     info!(account = %actor.name, from = ?visitor.caller.from, "logged in");
     let key = SessionKey::of(token.reveal());
     let session: Option<Session> = api.sessions.find(key);
     let Some(session) = session else {
         let detail = "the account was changed while you logged in; try again";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-login", detail));
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-login",
+            detail,
+        ));
     };
     let principal = Principal::of_session(api, session.holder, key, visitor.caller.from);
     let cookie = cookie(token.reveal(), visitor.caller.is_https, None)?;
@@ -257,7 +269,11 @@ pub(crate) async fn password(
     if check(&api, name.to_string(), body.current).await?.is_none() {
         refused(&api, &visitor, name.as_str(), "wrong current password").await?;
         let detail = "the current password is wrong";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-login", detail));
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-login",
+            detail,
+        ));
     }
     api.throttle.give_back(name.as_str(), visitor.caller.from);
     let now = api.roster.moment().at;
@@ -268,7 +284,14 @@ pub(crate) async fn password(
     // This session goes on; all others of the account end.
     api.sessions.prove(key);
     api.accounts.look_now();
-    looks::changed(&api, &principal, format!("account {target}"), None, "password").await?;
+    looks::changed(
+        &api,
+        &principal,
+        format!("account {target}"),
+        None,
+        "password",
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -283,9 +306,8 @@ pub(crate) async fn setup(
     let name = name.map_err(|err| Problem::bad_request(format!("name: {err}")))?;
     let now = api.roster.moment().at;
     let (accounts, token, password) = (api.accounts.clone(), body.token, body.password);
-    let work = move || {
-        account::accept_invite(accounts.path(), &token, name.as_ref(), &password, now)
-    };
+    let work =
+        move || account::accept_invite(accounts.path(), &token, name.as_ref(), &password, now);
     let owner = match blocking("accept a link", work).await? {
         Ok(owner) => owner,
         Err(err @ AccountError::NoInvite) => {

@@ -18,8 +18,8 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::Action;
 use crate::web::extract::{Asked, Id, Ids, Raw};
-use crate::web::principal::Principal;
 use crate::web::looks::{self, Grounds, Look};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// What the picture shows.

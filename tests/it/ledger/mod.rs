@@ -2,7 +2,7 @@
 
 mod last_place;
 mod secrecy;
-mod site;
+pub(crate) mod site;
 
 use std::time::Duration;
 
