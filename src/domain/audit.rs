@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::id::{AlertId, CameraId, EntryId};
+use super::id::{AlertId, CameraId, CardholderId, EntryId};
 use super::place::Place;
 use super::role::Actor;
 use crate::time::WallTime;
@@ -248,6 +248,30 @@ pub enum OldAuditAct {
         /// SHA-256 of the file, 64 hexadecimal digits.
         sha256: String,
     },
+    /// A camera was watched live; one record for each viewer, camera and hour.
+    LiveSeen {
+        /// Which camera.
+        camera: CameraId,
+        /// The case (an alert's id) that was named as the reason.
+        #[serde(default)]
+        case: Option<String>,
+    },
+    /// The newest picture of a camera was seen.
+    PictureSeen {
+        /// Which camera.
+        camera: CameraId,
+    },
+    /// The entries of one person were searched for.
+    PersonSearched {
+        /// Of whom.
+        holder: CardholderId,
+        /// Why, in words.
+        #[serde(default)]
+        reason: Option<String>,
+        /// On account of which case (an alert's id).
+        #[serde(default)]
+        case: Option<String>,
+    },
     /// The roster was taken away as a file, with names and card numbers.
     RosterTaken {
         /// Dwellings in it.
@@ -264,7 +288,23 @@ pub enum OldAuditAct {
 
 impl From<OldAuditRecord> for AuditEvent {
     fn from(old: OldAuditRecord) -> AuditEvent {
+        let said = |reason: Option<String>, case: Option<String>| {
+            let words = [reason, case.map(|case| format!("case {case}"))];
+            let words: Vec<String> = words.into_iter().flatten().collect();
+            words.join(", ")
+        };
         let (act, target, detail) = match old.act {
+            OldAuditAct::LiveSeen { camera, case } => {
+                (AuditAct::Live, camera.to_string(), said(None, case))
+            }
+            OldAuditAct::PictureSeen { camera } => {
+                (AuditAct::Picture, camera.to_string(), String::new())
+            }
+            OldAuditAct::PersonSearched {
+                holder,
+                reason,
+                case,
+            } => (AuditAct::Person, holder.to_string(), said(reason, case)),
             OldAuditAct::ClipTaken {
                 entry,
                 camera,

@@ -93,11 +93,17 @@ impl Looks {
 }
 
 impl Grounds {
-    /// Checks why `principal` looks. A person at the console must say it; a program may.
+    /// Checks why `principal` looks. A person at the console must say it; a program may, unless it looks for
+    /// a person (`is_needed`).
     ///
     /// # Errors
     /// 400 `reason-needed`, and 400 for a reason or a case that is none.
-    pub(crate) fn of(api: &Api, principal: &Principal, why: &Why) -> Result<Grounds, Problem> {
+    pub(crate) fn of(
+        api: &Api,
+        principal: &Principal,
+        why: &Why,
+        is_needed: bool,
+    ) -> Result<Grounds, Problem> {
         let reason = why.reason.as_deref().map(Reason::new).transpose();
         let reason = reason.map_err(|err| Problem::bad_request(format!("reason: {err}")))?;
         let case = why.case.as_deref().map(str::parse::<AlertId>).transpose();
@@ -107,12 +113,22 @@ impl Grounds {
         {
             return Err(Problem::bad_request("case: there is no such alert"));
         }
-        if reason.is_none() && case.is_none() && principal.is_person() {
+        if reason.is_none() && case.is_none() && (is_needed || principal.is_person()) {
             let detail = "say why: ?reason= in a few words, or ?case= with the alert's id";
             let status = StatusCode::BAD_REQUEST;
             return Err(Problem::new(status, "reason-needed", detail));
         }
         Ok(Grounds { reason, case })
+    }
+
+    /// As a viewer of live pictures says it: an alert's id, or words.
+    pub(crate) fn said(text: Option<&str>) -> Grounds {
+        let case = text.and_then(|text| text.parse::<AlertId>().ok());
+        let words = text.filter(|_| case.is_none());
+        Grounds {
+            reason: words.and_then(|words| Reason::new(words).ok()),
+            case,
+        }
     }
 
     /// For a case.

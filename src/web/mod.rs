@@ -19,6 +19,7 @@ mod principal;
 mod problem;
 mod serve;
 mod tls;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +41,9 @@ use crate::domain::case::StepKind;
 use crate::domain::id::{CameraId, CompoundId, DoorId};
 use crate::domain::place::Place;
 use crate::door::Doors;
-use crate::entry::EntryOptions;
+use crate::entry::{EntryOptions, NextCards};
 use crate::footage::Footage;
+use crate::live::Live;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
@@ -55,6 +57,7 @@ pub use looks::Looks;
 pub use problem::Problem;
 pub use serve::{Door as WebDoor, serve};
 pub use tls::{WebTls, WebTlsError, WebTlsFiles};
+pub use viewer::ViewerPlaces;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -114,6 +117,12 @@ pub struct Api {
     pub live: LiveFeed,
     /// Which doors and cameras there are, and where.
     pub site: Arc<ArcSwap<EntryOptions>>,
+    /// Live video.
+    pub video: Live,
+    /// Who watches it.
+    pub viewers: ViewerPlaces,
+    /// Who waits for an unknown card at a door.
+    pub next_cards: NextCards,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -151,6 +160,7 @@ pub fn router(api: Api) -> Router {
     let for_accounts = duty_routes()
         .merge(office_routes())
         .merge(site_routes())
+        .merge(watching())
         .merge(account_routes());
     let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
     Router::new()
@@ -265,6 +275,18 @@ fn site_routes() -> Router<Api> {
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
+}
+
+/// What cameras see, what happened around a case, figures for charts, cards read at doors.
+fn watching() -> Router<Api> {
+    Router::new()
+        .route("/live", get(api::live::open))
+        .route("/cameras/{id}/picture.jpg", get(api::live::picture))
+        .route("/alerts/{id}/trail", get(api::trail::trail))
+        .route("/figures/hours", get(api::figures::hours))
+        .route("/figures/cameras", get(api::figures::cameras))
+        .route("/figures/storage", get(api::figures::storage))
+        .route("/doors/{id}/next-card", post(api::next_card::wait))
 }
 
 /// Refuses what was not meant for us, before anything else looks at it.

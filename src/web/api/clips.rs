@@ -72,7 +72,7 @@ pub(crate) async fn video(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
-    let grounds = Grounds::of(&api, &principal, &query.why())?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;
@@ -96,7 +96,7 @@ pub(crate) async fn thumbnail(
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Response, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
-    let grounds = Grounds::of(&api, &principal, &query.why())?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let shown = (&entry, clip);
     let (root, clip, at) = (api.shelf.footage_root().to_owned(), clip.clone(), entry.at);
@@ -115,7 +115,7 @@ pub(crate) async fn manifest(
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
-    let grounds = Grounds::of(&api, &principal, &query.why())?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;

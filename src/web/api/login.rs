@@ -51,6 +51,8 @@ pub(crate) struct Me {
 pub(crate) struct Compound {
     id: CompoundId,
     name: String,
+    /// Its IANA name: pages show times in it.
+    time_zone: String,
 }
 
 /// A name and its password.
@@ -128,7 +130,8 @@ fn me_of(api: &Api, principal: &Principal) -> Me {
         time: api.roster.moment().at,
         compound: Compound {
             id: api.compound.0.clone(),
-            name: api.compound.1.to_string(),
+            name: api.compound.1.clone(),
+            time_zone: api.roster.time_zone().name().to_owned(),
         },
         may: actions
             .filter(|action| may(principal, *action))

@@ -9,8 +9,8 @@ use stairgate::domain::role::Role;
 
 use super::console::account;
 use super::person::Person;
-use crate::harness::Mosquitto;
 use crate::harness::http;
+use crate::harness::{Mosquitto, MosquittoOptions};
 use crate::ledger::site::{Site, holder, rented};
 
 /// The records that fit, newest first.
@@ -22,7 +22,7 @@ async fn audit(site: &Site, query: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_export_and_change_has_a_line_and_none_has_a_name_or_a_number() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let mut site = Site::start(&mosquitto).await;
     let home = "/api/v1/dwellings/d1";
     assert_eq!(site.put(home, &rented("301", "94.30")).await.status, 201);
@@ -82,7 +82,7 @@ async fn every_export_and_change_has_a_line_and_none_has_a_name_or_a_number() {
 
 #[tokio::test]
 async fn a_person_says_why_and_the_line_says_it_too() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let mut site = Site::start(&mosquitto).await;
     account(&site, "li", Role::DutyOfficer).await;
     let li = Person::at(&site.gateway, "li").await;
@@ -117,7 +117,7 @@ async fn a_person_says_why_and_the_line_says_it_too() {
 
 #[tokio::test]
 async fn the_audit_is_searched_in_pages_and_its_export_reckons_up() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let site = Site::start(&mosquitto).await;
     for name in ["li", "wang"] {
         account(&site, name, Role::DutyOfficer).await;

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::person::{PASSWORD, Person, log_in};
-use crate::harness::Mosquitto;
 use crate::harness::gateway::run;
+use crate::harness::{Mosquitto, MosquittoOptions};
 use crate::harness::{http, temp_dir};
 use crate::ledger::site::Site;
 
@@ -34,7 +34,7 @@ pub(super) async fn account(site: &Site, name: &str, role: Role) {
 
 #[tokio::test]
 async fn the_first_start_prints_a_link_and_the_link_makes_the_first_admin_once() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let mut site = Site::start(&mosquitto).await;
     site.gateway.expect("log-in refused");
     let url = |path: &str| site.gateway.url(&format!("/api/v1{path}"));
@@ -102,7 +102,7 @@ async fn the_first_start_prints_a_link_and_the_link_makes_the_first_admin_once()
 
 #[tokio::test]
 async fn a_session_changes_nothing_without_its_word_and_nothing_for_other_pages() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let site = Site::start(&mosquitto).await;
     account(&site, "li", Role::DutyOfficer).await;
     let li = Person::at(&site.gateway, "li").await;
@@ -162,7 +162,7 @@ async fn a_session_changes_nothing_without_its_word_and_nothing_for_other_pages(
 
 #[tokio::test]
 async fn guessing_is_slowed_down_and_an_attempt_is_recorded_without_its_password() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let mut site = Site::start(&mosquitto).await;
     site.gateway.expect("log-in refused");
     account(&site, "li", Role::DutyOfficer).await;
@@ -199,7 +199,7 @@ async fn guessing_is_slowed_down_and_an_attempt_is_recorded_without_its_password
 
 #[tokio::test]
 async fn accounts_are_made_limited_and_taken_away_and_what_is_open_ends_in_time() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let site = Site::start(&mosquitto).await;
     account(&site, "chen", Role::Admin).await;
     let chen = Person::at(&site.gateway, "chen").await;
@@ -219,8 +219,8 @@ async fn accounts_are_made_limited_and_taken_away_and_what_is_open_ends_in_time(
         (409, &json!("account-exists"))
     );
     let setup = json!({"token": made["invite"], "password": PASSWORD});
-    let setup = http::post(&site.gateway.url("/api/v1/setup"), None, &setup);
-    let answer = setup.await.unwrap();
+    let url = site.gateway.url("/api/v1/setup");
+    let answer = http::post(&url, None, &setup).await.unwrap();
     assert_eq!(
         answer.json()["buildings"],
         json!(["3"]),
@@ -295,7 +295,7 @@ async fn ends_soon(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn another_password_ends_other_sessions_and_a_restart_ends_none() {
-    let mosquitto = Mosquitto::start().await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
     let mut site = Site::start(&mosquitto).await;
     site.gateway.expect("log-in refused");
     account(&site, "li", Role::DutyOfficer).await;

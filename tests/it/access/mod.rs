@@ -2,6 +2,7 @@
 
 mod audit;
 mod console;
+mod hostile;
 mod person;
 mod table;
 mod tls;
@@ -15,9 +16,9 @@ use stairgate::account;
 use stairgate::domain::role::{ActorName, Role};
 use stairgate::time::Clock;
 
-use crate::harness::Mosquitto;
 use crate::harness::http;
 use crate::harness::wait::eventually_ok;
+use crate::harness::{Mosquitto, MosquittoOptions};
 use crate::ledger::site::{Site, holder, rented};
 use table::{At, Row, Things};
 
@@ -108,9 +109,13 @@ fn may(row: &Row, role: Role, scope: usize) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_is_for_the_roles_and_places_of_the_table_and_for_nobody_else() {
-    let mosquitto = Mosquitto::start().await;
-    let mut site = Site::start(&mosquitto).await;
+    let mosquitto = Mosquitto::start(MosquittoOptions::default()).await;
+    // Nothing answers there: what matters is who may ask for its picture.
+    let camera =
+        "camera = [{ id = \"b03-u2-in\", place = \"b03-u2\", url = \"rtsp://127.0.0.1:9/main\" }]";
+    let mut site = Site::with(&mosquitto, camera, &[]).await;
     site.gateway.expect("log-in refused");
+    site.gateway.expect("camera");
     let things = things(&mut site, &mosquitto).await;
     let rows = table::rows(&things);
     assert_every_route_has_a_row(&site, &rows).await;

@@ -134,6 +134,32 @@ fn duty(things: &Things) -> Vec<Row> {
         ),
         row(
             "get",
+            "/alerts/{id}/trail",
+            format!("/alerts/{alert}/trail"),
+            ("dpa", At::Building),
+        ),
+        row("get", "/figures/hours", "/figures/hours", ("da", At::Rows)),
+        row(
+            "get",
+            "/figures/cameras",
+            "/figures/cameras",
+            ("dpia", At::Rows),
+        ),
+        row(
+            "get",
+            "/figures/storage",
+            "/figures/storage",
+            ("dpia", At::Rows),
+        ),
+        row("get", "/live", "/live", ("di", At::Rows)),
+        row(
+            "get",
+            "/cameras/{id}/picture.jpg",
+            "/cameras/b03-u2-in/picture.jpg",
+            ("di", At::Building),
+        ),
+        row(
+            "get",
             "/statistics/handover",
             "/statistics/handover",
             ("da", At::Rows),
@@ -215,6 +241,12 @@ fn office(things: &Things) -> Vec<Row> {
             ("p", At::Building),
         )
         .with(json!({})),
+        row(
+            "post",
+            "/doors/{id}/next-card",
+            "/doors/b03-u2-door/next-card?wait_s=1",
+            ("p", At::Building),
+        ),
         of_card("/cards/{id}/lost", "/lost"),
         of_card("/cards/{id}/found", "/found"),
         of_card("/cards/{id}/revoke", "/revoke"),
