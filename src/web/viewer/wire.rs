@@ -213,7 +213,7 @@ mod tests {
             ("[]", "missing field"),
             (r#"{"type":"hello","v":2,"codecs":[]}"#, "version 1"),
             (r#"{"type":"shutdown"}"#, "unknown variant"),
-            (r#"{"type":"watch","id":70000,"camera":"x"}"#, "65535"),
+            (r#"{"type":"watch","id":70000,"camera":"x"}"#, "70000"),
             (
                 r#"{"type":"unwatch","id":1,"also":2}"#,
                 "unknown field `also`",

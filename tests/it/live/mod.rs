@@ -1,5 +1,6 @@
 //! Live video over one WebSocket, with ffmpeg as the judge of what comes.
 
+mod browser;
 mod client;
 mod hostile;
 mod site;
@@ -113,6 +114,18 @@ async fn live_video_is_there_within_a_second_and_every_frame_of_it_plays() {
     viewer.say(&json!({"type": "unwatch", "id": 7})).await;
     drop(viewer);
     site.gateway.stop(Duration::from_secs(30)).await;
+}
+
+#[tokio::test]
+async fn a_browser_shows_every_frame_less_than_a_second_after_it_arrived() {
+    let sim = cameras(1, H264).await;
+    let site = Site::start(&[line("b03-u2-in", &sim.url(0))]).await;
+    let token = site.token("officer", Role::DutyOfficer).await;
+    let watched = browser::watch(&site.web, &token, "b03-u2-in").await;
+    assert_eq!(watched.error, "", "{watched:?}");
+    // 10 s of 25 frames a second; a frame that a player drops takes those up to the next key frame with it.
+    assert!(watched.n_frames >= 240, "{watched:?}");
+    assert!(watched.p95_ms < 1_000.0, "{watched:?}");
 }
 
 #[tokio::test]
