@@ -24,7 +24,7 @@ await run('audit', async ({ browser, page }) => {
   // An ended session is out at its next question.
   await go(page, 'accounts');
   await page.getByRole('tab', { name: '登录中的会话' }).click();
-  const session = page.locator('tbody tr.ant-table-row').filter({ hasText: 'wang.wu' });
+  const session = page.getByRole('tabpanel', { name: '登录中的会话' }).locator('tbody tr.ant-table-row').filter({ hasText: 'wang.wu' });
   await session.getByRole('button', { name: '结束' }).click();
   await page.getByRole('menuitem', { name: '确定结束此会话' }).click();
   await session.waitFor({ state: 'hidden' });
