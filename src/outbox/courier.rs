@@ -71,8 +71,9 @@ struct Courier {
     feed_step: u64,
     /// Those in the dead letters.
     dead: HashSet<AlertId>,
-    /// Others were told that the receiver is down.
-    told_down: bool,
+    /// Were the others told that the receiver is down? `None`: nothing yet in this life; what an earlier
+    /// one said is not known here, so the first state that is sure is told in any case.
+    told_down: Option<bool>,
     looked_at: Instant,
     swept_at: Instant,
     started_at: Instant,
@@ -114,7 +115,7 @@ impl Courier {
             link,
             feed_step: 0,
             dead: HashSet::new(),
-            told_down: false,
+            told_down: None,
             looked_at: now,
             swept_at: now,
             started_at: now,
@@ -426,20 +427,22 @@ impl Courier {
     fn tell(&mut self, now: Instant) {
         let linkage = self.duty.policy.id.clone();
         let event = match self.link.down() {
-            Some((since, reason)) if !self.told_down => {
+            Some((since, reason)) if self.told_down != Some(true) => {
                 if now - since < self.duty.options.down_after {
                     return;
                 }
                 let reason = reason.to_owned();
                 OutboxEvent::LinkageDown { linkage, reason }
             }
-            None if self.told_down => OutboxEvent::LinkageUp { linkage },
+            None if self.link.is_up() && self.told_down != Some(false) => {
+                OutboxEvent::LinkageUp { linkage }
+            }
             Some(_) | None => return,
         };
         // A full channel is tried again at the next look; what counts is the newest state.
         match self.duty.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {
-                self.told_down = self.link.is_down();
+                self.told_down = Some(self.link.is_down());
             }
             Err(mpsc::error::TrySendError::Full(_)) => debug!("nobody takes linkage events"),
         }
