@@ -74,6 +74,8 @@ struct Courier {
     /// Were the others told that the receiver is down? `None`: nothing yet in this life; what an earlier
     /// one said is not known here, so the first state that is sure is told in any case.
     told_down: Option<bool>,
+    /// How many wait, as who raises was told last.
+    n_told: usize,
     looked_at: Instant,
     swept_at: Instant,
     started_at: Instant,
@@ -116,6 +118,7 @@ impl Courier {
             feed_step: 0,
             dead: HashSet::new(),
             told_down: None,
+            n_told: 0,
             looked_at: now,
             swept_at: now,
             started_at: now,
@@ -382,7 +385,7 @@ impl Courier {
         }
         self.looked_at = now;
         let n_waiting = self.queue.len();
-        self.duty.policy.backlog.store(n_waiting, Ordering::Relaxed);
+        self.tell_backlog(n_waiting);
         let metrics = &self.duty.metrics;
         metrics.waiting.set(gauge(n_waiting));
         metrics.dead.set(gauge(self.dead.len()));
@@ -396,6 +399,18 @@ impl Courier {
         let (state, reason) = self.condition(n_waiting, age_s);
         self.duty.health.set(state, &reason);
         self.tell(now);
+    }
+
+    /// Tells who raises how many wait. What was raised since the last look is added, in the queue or not:
+    /// a bound that is met a little early is better than one that is passed.
+    fn tell_backlog(&mut self, n_waiting: usize) {
+        let n_told = self.n_told;
+        let with_raised = |now: usize| n_waiting + now.saturating_sub(n_told);
+        let backlog = &self.duty.policy.backlog;
+        let before = backlog.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            Some(with_raised(now))
+        });
+        self.n_told = with_raised(before.unwrap_or(n_told));
     }
 
     fn condition(&self, n_waiting: usize, age_s: u64) -> (State, String) {

@@ -280,6 +280,8 @@ async fn a_full_outbox_sheds_to_the_dead_letters_and_says_so() {
     full.policy.rows_max = 10;
     police.vanish().await;
     let bed = Bed::start(dir.path(), vec![full]);
+    let away = || bed.health("police").state == State::Degraded;
+    eventually("it is away", SOON, away).await;
     // All in one transaction, so that nobody has counted them in between: ten may wait.
     let first: Vec<_> = (0..12)
         .map(|n| alert(n, AlertKind::DoorHeld, "gate", now()))
