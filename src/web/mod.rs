@@ -48,6 +48,7 @@ use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
+use crate::uptime::Uptime;
 
 use api::cases::step;
 pub use front::Front;
@@ -121,6 +122,8 @@ pub struct Api {
     pub video: Live,
     /// Who watches it.
     pub viewers: ViewerPlaces,
+    /// How long each camera was there.
+    pub uptime: Uptime,
     /// Who waits for an unknown card at a door.
     pub next_cards: NextCards,
     /// Who may enter.
