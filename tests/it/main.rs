@@ -21,6 +21,7 @@ mod exact;
 mod feed;
 mod footage;
 mod door;
+mod access;
 mod account;
 mod camera;
 mod harness_works;
