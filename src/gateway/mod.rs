@@ -36,6 +36,7 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
+use crate::uptime::Uptime;
 use crate::web::{Api, Hosts, LiveFeed, Looks, ViewerPlaces, WebDoor, WebTlsError};
 
 pub use ledger::OpenLedger;
@@ -129,6 +130,7 @@ struct Parts {
     roster: Roster,
     doors: Doors,
     cameras: Cameras,
+    uptime: Uptime,
     footage: Footage,
     outbox: Outbox,
     cases: Cases,
@@ -262,6 +264,7 @@ impl Gateway {
             options: Arc::clone(&site),
         };
         let next_cards = NextCards::default();
+        let uptime = Uptime::new(store.clone(), clock.clone());
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
@@ -317,6 +320,7 @@ impl Gateway {
             video: Live::new(cameras.clone(), clock.clone(), &supervisor, &mut registry),
             viewers: ViewerPlaces::default(),
             next_cards,
+            uptime: uptime.clone(),
             roster: roster.clone(),
             roster_files: Arc::new(Semaphore::new(1)),
             shelf,
@@ -341,6 +345,7 @@ impl Gateway {
                 roster,
                 doors,
                 cameras,
+                uptime,
                 footage,
                 outbox,
                 cases,

@@ -48,6 +48,7 @@ use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
+use crate::uptime::Uptime;
 
 use api::cases::step;
 pub use front::Front;
@@ -121,6 +122,8 @@ pub struct Api {
     pub video: Live,
     /// Who watches it.
     pub viewers: ViewerPlaces,
+    /// How long each camera was there.
+    pub uptime: Uptime,
     /// Who waits for an unknown card at a door.
     pub next_cards: NextCards,
     /// Who may enter.
@@ -151,6 +154,13 @@ impl Api {
     pub(crate) fn place_of_door(&self, id: &DoorId) -> Option<Place> {
         let site = self.site.load();
         site.doors.get(id).map(|door| door.place.clone())
+    }
+
+    /// The cameras that see a door; empty when there is no such door.
+    pub(crate) fn cameras_of_door(&self, id: &DoorId) -> Vec<CameraId> {
+        let site = self.site.load();
+        let door = site.doors.get(id);
+        door.map(|door| door.cameras.clone()).unwrap_or_default()
     }
 }
 
@@ -274,6 +284,7 @@ fn site_routes() -> Router<Api> {
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
+        .route("/places", get(api::places::list))
         .route("/linkages", get(api::deliveries::linkages))
 }
 
