@@ -11,7 +11,7 @@ use super::{Events, Gateway, Parts, card_lists, options};
 use crate::audit;
 use crate::camera::CameraEvent;
 use crate::config::Config;
-use crate::entry::{Conditions, Subject, remove_old};
+use crate::entry::{Conditions, remove_old};
 use crate::error::chain;
 use crate::footage::DiskReport;
 use crate::outbox::OutboxEvent;
@@ -186,6 +186,7 @@ async fn raise_conditions(
     mut told: Told,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
+    conditions.forget_unknown().await?;
     let mut disk = DiskReport::default();
     told.disk.mark_changed();
     loop {
@@ -250,23 +251,14 @@ async fn reload(parts: &Parts, config: Config) {
     if let Err(err) = reload_linkages(parts, &config).await {
         error!(error = %chain(err.as_ref()), "linkages cannot be changed; they stay as they were");
     }
-    let site = parts
-        .conditions
-        .options
-        .swap(Arc::new(options::entry(&config)));
+    let site = &parts.conditions.options;
+    site.store(Arc::new(options::entry(&config)));
     parts.doors.reload(&options::doors(&config).doors);
-    let now = parts.conditions.options.load_full();
-    let gone = site
-        .doors
-        .keys()
-        .filter(|door| !now.doors.contains_key(*door));
-    let mut gone: Vec<Subject> = gone.cloned().map(Subject::Door).collect();
     let roster = config.roster_options(parts.roster.card_hasher().clone());
     if let Err(err) = parts.roster.set_options(&roster).await {
         error!(error = %chain(&err), "limits cannot be changed; they stay as they were");
     }
     let changed = parts.cameras.reload(config.cameras);
-    gone.extend(changed.removed.iter().cloned().map(Subject::Camera));
     for camera in &changed.removed {
         parts.footage.detach(camera);
     }
@@ -275,10 +267,8 @@ async fn reload(parts: &Parts, config: Config) {
             parts.footage.attach(feed);
         }
     }
-    for subject in &gone {
-        if let Err(err) = parts.conditions.forget(subject).await {
-            error!(error = %chain(&err), "conditions cannot be ended");
-        }
+    if let Err(err) = parts.conditions.forget_unknown().await {
+        error!(error = %chain(&err), "conditions cannot be ended");
     }
     card_lists::mark_all(parts);
     info!(
