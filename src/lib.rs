@@ -21,6 +21,7 @@ pub mod footage;
 pub mod clip;
 pub mod linkage;
 pub mod outbox;
+pub mod spreadsheet;
 pub mod roster;
 pub mod case;
 pub mod entry;
