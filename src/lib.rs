@@ -26,6 +26,7 @@ pub mod roster;
 pub mod case;
 pub mod entry;
 pub mod feed;
+pub mod site;
 pub mod web;
 pub mod config;
 pub mod gateway;

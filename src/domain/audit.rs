@@ -43,6 +43,15 @@ pub enum AuditAct {
         /// Cards in it.
         n_cards: usize,
     },
+    /// The site was changed: stairwells, cameras, doors, linkages.
+    SiteChanged {
+        /// SHA-256 of the configuration file before, 64 hexadecimal digits.
+        before: String,
+        /// What changed, such as `camera b03-u2-in added`; the first of many.
+        changes: Vec<String>,
+        /// How many changes there were.
+        n_changes: usize,
+    },
     /// The report of all dwellings was taken away as a file.
     ReportTaken {
         /// Dwellings in it.

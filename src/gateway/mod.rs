@@ -7,7 +7,9 @@
 mod card_lists;
 mod ledger;
 mod options;
+mod reload;
 mod run;
+mod site;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
+use crate::site::{SiteAsk, SiteDesk};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
@@ -106,6 +109,7 @@ pub struct Gateway {
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
+    asks: mpsc::Receiver<SiteAsk>,
 }
 
 /// The parts that the gateway starts and stops.
@@ -277,6 +281,7 @@ impl Gateway {
             }
             _ => None,
         };
+        let (site_desk, asks) = SiteDesk::new();
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
@@ -291,6 +296,10 @@ impl Gateway {
             shelf,
             footage: footage.clone(),
             board,
+            site: Arc::clone(&pipeline.options),
+            site_desk,
+            probes: Arc::new(Semaphore::new(crate::web::PROBES_MAX)),
+            clock: clock.clone(),
             hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
@@ -332,6 +341,7 @@ impl Gateway {
             api,
             ready,
             config,
+            asks,
         })
     }
 

@@ -16,6 +16,7 @@ mod serve;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -30,13 +31,17 @@ use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::domain::case::StepKind;
 use crate::door::Doors;
+use crate::entry::EntryOptions;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
+use crate::site::SiteDesk;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
+use crate::time::Clock;
 
 use api::cases::step;
+pub use api::probes::PROBES_MAX;
 pub use host::Hosts;
 pub use live::LiveFeed;
 pub use problem::Problem;
@@ -67,6 +72,14 @@ pub struct Api {
     pub cases: Cases,
     /// What streams of alerts read from.
     pub live: LiveFeed,
+    /// Which doors and cameras there are, and where.
+    pub site: Arc<ArcSwap<EntryOptions>>,
+    /// Where the site is read and changed.
+    pub site_desk: SiteDesk,
+    /// Looks at cameras at the same time.
+    pub probes: Arc<Semaphore>,
+    /// The time.
+    pub clock: Clock,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -142,6 +155,7 @@ pub fn router(api: Api) -> Router {
         .route("/statistics", get(api::statistics::figures))
         .route("/statistics.xlsx", get(api::statistics::spreadsheet))
         .route("/statistics/handover", get(api::statistics::handover))
+        .merge(api::site::routes())
         .route("/openapi.json", get(api::openapi::document));
     Router::new()
         .nest("/api/v1", v1)
