@@ -4,6 +4,7 @@
 //! the store; it calls the module that owns the thing.
 
 mod api;
+mod assets;
 mod extract;
 mod host;
 mod listener;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
@@ -54,6 +55,25 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// Largest roster uploaded.
 const ROSTER_BYTES_MAX: usize = crate::roster::sheet::FILE_BYTES_MAX;
+
+/// What every answer says to a browser: nothing is guessed, framed, embedded elsewhere or told on.
+const EVERY_ANSWER: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        assets::CONTENT_SECURITY_POLICY,
+    ),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        assets::PERMISSIONS_POLICY,
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -162,7 +182,7 @@ pub fn router(api: Api) -> Router {
         .route("/healthz", get(api::service::healthz))
         .route("/readyz", get(api::service::readyz))
         .route("/metrics", get(api::service::metrics))
-        .fallback(|| async { Problem::not_found("no such path; see /api/v1/openapi.json") })
+        .fallback(assets::serve)
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not take this method; see /api/v1/openapi.json";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
@@ -191,10 +211,9 @@ async fn within_time(request: Request, next: Next) -> Response {
         }
     };
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    for (name, value) in EVERY_ANSWER {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
