@@ -20,6 +20,7 @@ mod end_to_end;
 mod exact;
 mod feed;
 mod footage;
+mod installer;
 mod door;
 mod account;
 mod camera;
