@@ -1,8 +1,10 @@
 //! The HTTP face: JSON under `/api/v1`, health and metrics beside it.
 //!
-//! There is no log-in yet, so the configuration lets it listen on loopback only. No handler writes to
-//! the store; it calls the module that owns the thing.
+//! Nobody gets anything without an account but health, metrics and the description of this API; what an
+//! account may is decided by `access::authorise` alone. No handler writes to the store; it calls the
+//! module that owns the thing.
 
+mod access;
 mod api;
 mod assets;
 mod extract;
@@ -31,6 +33,8 @@ use crate::camera::Cameras;
 use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::domain::case::StepKind;
+use crate::domain::id::{CameraId, DoorId};
+use crate::domain::place::Place;
 use crate::door::Doors;
 use crate::entry::EntryOptions;
 use crate::footage::Footage;
@@ -118,10 +122,48 @@ pub struct Api {
     pub ready: watch::Receiver<bool>,
 }
 
+impl Api {
+    /// Where a camera is; `None`: it is not configured.
+    pub(crate) fn place_of_camera(&self, id: &CameraId) -> Option<Place> {
+        self.site.load().cameras.get(id).cloned()
+    }
+
+    /// Where a door is; `None`: it is not configured.
+    pub(crate) fn place_of_door(&self, id: &DoorId) -> Option<Place> {
+        let site = self.site.load();
+        site.doors.get(id).map(|door| door.place.clone())
+    }
+}
+
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
-    let v1 = Router::new()
+    let known = middleware::from_fn_with_state(api.clone(), principal::known);
+    let for_accounts = duty_routes().merge(office_routes()).merge(site_routes());
+    let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/healthz", get(api::service::healthz))
+        .route("/readyz", get(api::service::readyz))
+        .route("/metrics", get(api::service::metrics))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take this method; see /api/v1/openapi.json";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), known_host))
+        .layer(middleware::from_fn(within_time))
+        .with_state(api)
+}
+
+/// What nobody needs an account for.
+fn routes_for_anyone() -> Router<Api> {
+    Router::new().route("/openapi.json", get(api::openapi::document))
+}
+
+/// Entries, alerts, cases and figures: what a duty room works with.
+fn duty_routes() -> Router<Api> {
+    Router::new()
         .route("/entries", get(api::entries::list))
         .route("/entries/{id}", get(api::entries::one))
         .route("/entries/{id}/clip.mp4", get(api::clips::video))
@@ -140,6 +182,15 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/cancel", step(StepKind::Cancel))
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
+}
+
+/// Dwellings, cardholders and cards.
+fn office_routes() -> Router<Api> {
+    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
+    Router::new()
         .route("/dwellings", get(api::dwellings::list))
         .route(
             "/dwellings/{id}",
@@ -166,31 +217,18 @@ pub fn router(api: Api) -> Router {
         .route("/roster/export", get(api::roster_files::export))
         .route("/roster/report.xlsx", get(api::roster_files::report))
         .route("/roster/template.xlsx", get(api::roster_files::template))
+}
+
+/// Cameras, doors and linkages, and how they are.
+fn site_routes() -> Router<Api> {
+    Router::new()
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
-        .route("/statistics", get(api::statistics::figures))
-        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
-        .route("/statistics/handover", get(api::statistics::handover))
         .merge(api::site::routes())
-        .route("/openapi.json", get(api::openapi::document));
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/healthz", get(api::service::healthz))
-        .route("/readyz", get(api::service::readyz))
-        .route("/metrics", get(api::service::metrics))
-        .fallback(assets::serve)
-        .method_not_allowed_fallback(|| async {
-            let detail = "this path does not take this method; see /api/v1/openapi.json";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(api.clone(), known_host))
-        .layer(middleware::from_fn(within_time))
-        .with_state(api)
 }
 
 /// Refuses what was not meant for us, before anything else looks at it.

@@ -213,7 +213,7 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
 
     let wanted = json!({
         "stairwells": [{ "id": "b03-u2", "building": "3", "unit": "2" }],
-        "cameras": [{ "id": "b03-u2-in", "place": "b03-u2", "url": cameras.url(0), "username": "admin", "password": CAMERA_PASSWORD }],
+        "cameras": [{ "id": "b03-u2-in", "place": "b03-u2", "url": cameras.url(0).as_str(), "username": "admin", "password": CAMERA_PASSWORD }],
         "doors": [{ "id": "b03-u2-door", "place": "b03-u2", "cameras": ["b03-u2-in"], "decision": "online", "username": "b03-u2-door", "password": DOOR_PASSWORD }],
         "linkages": [{ "id": "duty-room", "kind": "webhook", "url": police.url(), "secret": SIGNING_KEY }],
     });
@@ -261,7 +261,7 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
     let swiped = door.swipe(&swipe).await.unwrap();
     assert!(!swiped.has_opened, "nobody holds this card");
     let entry = eventually_ok("a whole clip", Duration::from_secs(30), || async {
-        let entries = site.get("/entries").await;
+        let entries = site.gateway.get("/api/v1/entries").await.json();
         match &entries["items"][0]["clip"]["state"] {
             Value::String(state) if state == "ready" || state == "whole" => {
                 Ok(entries["items"][0].clone())
@@ -425,14 +425,10 @@ async fn what_cannot_be_kept_or_taken_in_changes_nothing() {
 #[tokio::test]
 async fn only_an_installer_changes_a_site() {
     let mut site = Site::start().await;
-    for (role, may_read) in [
-        ("duty-officer", false),
-        ("property-manager", false),
-        ("auditor", true),
-    ] {
+    for role in ["duty-officer", "property-manager", "auditor"] {
         site.token = site.token(role, role).await;
         let answer = site.send(reqwest::Method::GET, "/site", Vec::new()).await;
-        assert_eq!(answer.status == 200, may_read, "{role}: {}", answer.text());
+        assert_eq!(answer.status, 403, "{role}: {}", answer.text());
         for (method, path) in [
             (reqwest::Method::PUT, "/site"),
             (reqwest::Method::POST, "/site/check"),
@@ -462,7 +458,7 @@ async fn a_probe_shows_the_picture_or_says_what_to_do() {
     let supervisor = Supervisor::new();
     let cameras = cameras(1, true, &supervisor).await;
     let site = Site::start().await;
-    let url = cameras.url(0);
+    let url = cameras.url(0).to_string();
     let without = site
         .post("/site/probe", &json!({ "url": url }))
         .await

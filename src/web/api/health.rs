@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::domain::place::Place;
-use crate::domain::role::Role;
 use crate::error::chain;
 use crate::site::{HealthFacts, HealthItem, health_items};
 use crate::store::tables;
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Nothing};
 use crate::web::page::Page;
 use crate::web::principal::Principal;
@@ -22,8 +22,12 @@ pub(crate) async fn list(
     principal: Principal,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Page<HealthItem>>, Problem> {
-    principal.require(&Role::ALL)?;
-    let items = blocking("look at every part", move || health_items(&facts(&api))).await?;
+    authorise(&principal, Action::SeeHealth, None)?;
+    let places = principal.places();
+    let looked = blocking("look at every part", move || health_items(&facts(&api))).await?;
+    // Parts that are nowhere in particular are everyone's.
+    let is_within = |item: &HealthItem| item.place.as_ref().is_none_or(|at| places.has(at));
+    let items = looked.into_iter().filter(is_within).collect();
     // Bounded by the configuration, so one page holds all.
     Ok(Json(Page {
         items,

@@ -12,13 +12,13 @@ use url::Url;
 
 use crate::camera::{self, CameraOptions, Codec, KeyFrame, Probe, SessionError, Transport};
 use crate::domain::id::{CameraId, LinkageId};
-use crate::domain::role::Role;
 use crate::domain::secret::Secret;
 use crate::error::chain;
 use crate::mux::key_frame_jpeg;
 use crate::site::in_chinese;
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Body, Id, Nothing};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -106,7 +106,7 @@ pub(crate) async fn camera(
     principal: Principal,
     Body(question): Body<ProbeQuestion>,
 ) -> Result<Json<ProbeAnswer>, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     let target = target(&api, question)?;
     let _permit = api.probes.try_acquire().map_err(|_full| {
         let detail = "other cameras are being looked at; try again in a moment";
@@ -304,7 +304,7 @@ pub(crate) async fn linkage(
     Id(id): Id,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<LinkageProbe>, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     let unknown = || Problem::not_found("no such linkage");
     let id: LinkageId = id.parse().or(Err(unknown()))?;
     let began = Instant::now();

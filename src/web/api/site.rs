@@ -11,7 +11,6 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::domain::place::Place;
-use crate::domain::role::Role;
 use crate::site::{
     self, MissingFacts, MissingItem, SheetReport, SiteChange, SiteEditor, SiteError, SiteReport,
     SiteView,
@@ -21,6 +20,7 @@ use crate::store::{StoreError, tables};
 use crate::supervise::blocking;
 use crate::telemetry::State as PartState;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::api::{health, probes};
 use crate::web::extract::{Asked, Body, Nothing, Raw};
 use crate::web::page::Page;
@@ -53,7 +53,7 @@ pub(crate) async fn view(
     principal: Principal,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<SiteView>, Problem> {
-    principal.require(&[Role::Installer, Role::Auditor])?;
+    authorise(&principal, Action::SeeSite, None)?;
     Ok(Json(api.site_desk.read().await?))
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn check(
     principal: Principal,
     Body(change): Body<SiteChange>,
 ) -> Result<Json<SiteReport>, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     Ok(Json(api.site_desk.check(change).await?))
 }
 
@@ -71,10 +71,10 @@ pub(crate) async fn put(
     principal: Principal,
     Body(change): Body<SiteChange>,
 ) -> Result<Response, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     let by = SiteEditor {
-        actor: principal.0.clone(),
-        from: None,
+        actor: principal.actor.clone(),
+        from: principal.from,
     };
     let report = api.site_desk.put(change, by).await?;
     let status = if report.problems.is_empty() {
@@ -90,7 +90,7 @@ pub(crate) async fn template(
     principal: Principal,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     let made = blocking("make the site's template", site::template).await?;
     let bytes = made.map_err(|err| Problem::internal(err.as_ref()))?;
     let headers = [
@@ -108,7 +108,7 @@ pub(crate) async fn spreadsheet(
     principal: Principal,
     Raw(bytes): Raw,
 ) -> Result<Json<SheetReport>, Problem> {
-    principal.require(&[Role::Installer])?;
+    authorise(&principal, Action::ChangeSite, None)?;
     let site = api.site_desk.read().await?;
     let read = move || site::read_sheet(&bytes, site);
     let report = blocking("read the site's spreadsheet", read).await?;
@@ -131,7 +131,7 @@ pub(crate) async fn missing(
     principal: Principal,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Page<MissingItem>>, Problem> {
-    principal.require(&[Role::Installer, Role::Auditor])?;
+    authorise(&principal, Action::SeeSite, None)?;
     let site = api.site_desk.read().await?;
     let work = move || Ok::<_, StoreError>(site::missing_items(&site, &facts(&api, &site)?));
     let items = blocking("look for what is missing", work).await??;
