@@ -1,193 +1,27 @@
 //! A site set up through the API alone: from an empty configuration to a swipe with its clip and its
 //! alert, without a restart.
 
+mod site;
+
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use stairgate::domain::card::CardNumber;
-use stairgate::domain::id::{CompoundId, DoorId};
+use stairgate::domain::id::DoorId;
 use stairgate::domain::secret::Secret;
-use stairgate::mux::packetise;
-use stairgate::sim::cameras::{CameraLogin, SimCameras, SimCamerasOptions};
-use stairgate::sim::doors::{DoorMode, SimDoorOptions, SimDoors, SimDoorsOptions, SimSwipe};
-use stairgate::sim::media::Film;
+use stairgate::sim::doors::{DoorMode, SimDoorOptions, SimSwipe};
 use stairgate::supervise::Supervisor;
-use stairgate::time::Clock;
 use tokio::time::Instant;
 
-use crate::frame_number::fixture;
-use crate::harness::gateway::{self, Gateway};
-use crate::harness::http::{self, Answer};
-use crate::harness::net::free_port;
 use crate::harness::receiver::Receiver;
-use crate::harness::temp_dir;
 use crate::harness::wait::{eventually, eventually_ok};
+use site::{CAMERA_PASSWORD, Site, cameras};
 
-/// Frames of the film at 25 a second, with a key frame each second.
-const N_FRAMES: usize = 100;
 const UNKNOWN_CARD: &str = "0BADC0FFEE";
-const CAMERA_PASSWORD: &str = "hush hush \" ' #";
 const DOOR_PASSWORD: &str = "knock knock";
 const SIGNING_KEY: &str = "a signing key of the test";
-
-struct Site {
-    dir: tempfile::TempDir,
-    gateway: Gateway,
-    token: String,
-    mqtt_port: u16,
-}
-
-/// Nothing but what a gateway cannot do without.
-fn empty_config(web: &str, mqtt_port: u16) -> String {
-    format!(
-        r#"# Written by hand.
-[compound]
-id = "test-1"
-name = "Test"                # for people
-time_zone = "Asia/Shanghai"
-
-[store]
-path = "store"
-
-[footage]
-path = "footage"
-free_space_floor = "1%"
-pre_roll_s = 2
-post_roll_s = 3
-
-[mqtt]
-listen = "127.0.0.1:{mqtt_port}"
-
-[web]
-listen = "{web}"
-"#
-    )
-}
-
-impl Site {
-    async fn start() -> Site {
-        let dir = temp_dir();
-        let (web, mqtt_port) = (format!("127.0.0.1:{}", free_port()), free_port());
-        let config = dir.path().join("gateway.toml");
-        std::fs::write(&config, empty_config(&web, mqtt_port)).unwrap();
-        let mut gateway = Gateway::spawn(&config, &web, &[]);
-        gateway.expect("configuration problem");
-        gateway.ready().await;
-        let mut site = Site {
-            dir,
-            gateway,
-            token: String::new(),
-            mqtt_port,
-        };
-        site.token = site.token("setup", "installer").await;
-        site
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn config(&self) -> String {
-        std::fs::read_to_string(self.path("gateway.toml")).unwrap()
-    }
-
-    /// A new token; it is known when this returns.
-    async fn token(&self, name: &str, role: &str) -> String {
-        let config = self.path("gateway.toml");
-        let config = config.to_str().unwrap();
-        let args = ["user", "token", name, "--role", role, "--config", config];
-        let output = gateway::run(&args).await;
-        assert!(output.status.success(), "{output:?}");
-        let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-        eventually_ok("the token is known", Duration::from_secs(5), || async {
-            let url = self.gateway.url("/api/v1/health");
-            let answer = http::send(http::client().get(url).bearer_auth(&token)).await;
-            match answer.unwrap() {
-                answer if answer.status == 200 => Ok(()),
-                answer => Err(answer.text()),
-            }
-        })
-        .await;
-        token
-    }
-
-    async fn send(&self, method: reqwest::Method, path: &str, body: Vec<u8>) -> Answer {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(40))
-            .no_proxy()
-            .build()
-            .unwrap();
-        let request = client
-            .request(method, self.gateway.url(&format!("/api/v1{path}")))
-            .bearer_auth(&self.token)
-            .header("content-type", "application/json")
-            .body(body);
-        http::send(request).await.unwrap()
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let answer = self.send(reqwest::Method::GET, path, Vec::new()).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.json()
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Answer {
-        let body = body.to_string().into_bytes();
-        self.send(reqwest::Method::POST, path, body).await
-    }
-
-    /// Puts `change` on top of what there is now.
-    async fn put(&self, change: Value) -> Answer {
-        let mut body = json!({ "version": self.get("/site").await["version"] });
-        for (key, value) in change.as_object().unwrap() {
-            body[key] = value.clone();
-        }
-        let body = body.to_string().into_bytes();
-        self.send(reqwest::Method::PUT, "/site", body).await
-    }
-
-    async fn has_missing(&self, code: &str) -> bool {
-        let missing = self.get("/site/missing").await;
-        let items = missing["items"].as_array().unwrap().clone();
-        items.iter().any(|item| item["code"] == code)
-    }
-
-    fn doors(&self, doors: Vec<SimDoorOptions>, supervisor: &Supervisor) -> SimDoors {
-        let options = SimDoorsOptions {
-            host: "127.0.0.1".to_owned(),
-            port: self.mqtt_port,
-            tls: None,
-            compound: CompoundId::new("test-1").unwrap(),
-            topic_prefix: "stairgate".to_owned(),
-            doors,
-        };
-        SimDoors::start(&options, &Clock::system(), supervisor).unwrap()
-    }
-}
-
-async fn cameras(n_cameras: usize, login: bool, supervisor: &Supervisor) -> SimCameras {
-    let mut media = packetise(&fixture("video/numbered-h264-small.mp4"), 1_400).unwrap();
-    media.frames.truncate(N_FRAMES);
-    media.duration_ticks = 100 * 3_600;
-    let film: Arc<Film> = Film::new(media).unwrap();
-    let login = login.then(|| CameraLogin {
-        scheme: stairgate::sim::cameras::AuthScheme::Digest,
-        username: "admin".to_owned(),
-        password: CAMERA_PASSWORD.to_owned(),
-    });
-    let options = SimCamerasOptions {
-        n_cameras,
-        login,
-        burst_at_connect: true,
-        ..SimCamerasOptions::default()
-    };
-    let cameras = SimCameras::start(options, vec![film], Clock::system(), supervisor);
-    cameras.await.unwrap()
-}
 
 fn codes(report: &Value) -> Vec<String> {
     let problems = report["problems"].as_array().unwrap();
@@ -378,11 +212,11 @@ async fn what_cannot_be_kept_or_taken_in_changes_nothing() {
     assert_eq!(site.get("/doors").await["items"], json!([]), "it is undone");
     assert!(!site.path("gateway.toml.draft").exists());
     std::fs::remove_dir(site.path("gateway.toml.bak-draft")).unwrap();
-    // A receiver that cannot be set up is a problem of the change.
-    let token = json!({ "linkages": [{ "id": "p", "kind": "grpc", "url": "http://127.0.0.1:1", "secret": "口令" }] });
+    // A secret that no file could hold is a problem of the change.
+    let token = json!({ "linkages": [{ "id": "p", "kind": "grpc", "url": "http://127.0.0.1:1", "secret": "one\ntwo" }] });
     let refused = site.put(token).await;
     assert_eq!(refused.status, 422, "{}", refused.text());
-    assert_eq!(codes(&refused.json()), ["linkage"]);
+    assert_eq!(codes(&refused.json()), ["linkage.p.token_file"]);
     // Everything at once, and nothing of it in force.
     let wrong = json!({
         "stairwells": [{ "id": "s 1", "building": "1\n[web]", "unit": "1" }],
@@ -443,14 +277,6 @@ async fn only_an_installer_changes_a_site() {
         assert_eq!(site.put_nothing().await, 403, "{role}");
     }
     site.gateway.stop(Duration::from_secs(30)).await;
-}
-
-impl Site {
-    async fn put_nothing(&self) -> u16 {
-        let body = br#"{"version":"x"}"#.to_vec();
-        let answer = self.send(reqwest::Method::PUT, "/site", body).await;
-        answer.status
-    }
 }
 
 #[tokio::test]
