@@ -30,7 +30,7 @@ pub(super) fn run(file: &Path, printer: &Printer) -> Exit {
     }
     block_on(printer, async {
         match Gateway::build(config, Clock::system()).await {
-            Ok(gateway) => serve(gateway, file.to_owned(), printer).await,
+            Ok(gateway) => Box::pin(serve(gateway, file.to_owned(), printer)).await,
             Err(err @ BuildError::Roster(RosterOpenError::File(_))) => {
                 failed(printer, &err);
                 Exit::BadConfig

@@ -117,8 +117,10 @@ impl Gateway {
                 biased;
                 () = stop.cancelled() => break Ok(()),
                 why = supervisor.failed() => break Err(RunError(why)),
-                Some(Request::Reload(config)) = requests.recv() => site.reload(*config).await,
-                Some(ask) = asks.recv() => site.answer(ask).await,
+                Some(Request::Reload(config)) = requests.recv() => {
+                    Box::pin(site.reload(*config)).await;
+                }
+                Some(ask) = asks.recv() => Box::pin(site.answer(ask)).await,
             }
         };
         ready.send_replace(false);

@@ -30,7 +30,7 @@ const RECORDED_MAX: usize = 200;
 pub(super) struct Site {
     parts: Parts,
     file: SiteFile,
-    running: Config,
+    running: Box<Config>,
 }
 
 impl Site {
@@ -39,7 +39,7 @@ impl Site {
         Site {
             parts,
             file: SiteFile::at(&config.file),
-            running: config,
+            running: Box::new(config),
         }
     }
 
@@ -67,14 +67,14 @@ impl Site {
     async fn read(&self) -> Result<SiteView, SiteError> {
         let file = self.file.clone();
         let view = blocking("read the configuration", move || file.view()).await;
-        Ok(view.map_err(failed)??)
+        Ok(view.map_err(|err| failed(&err))??)
     }
 
     /// The change, written and checked by everyone who has a say.
     async fn draft(&self, change: SiteChange) -> Result<Draft, SiteError> {
         let file = self.file.clone();
         let drafted = blocking("check a change of the site", move || file.draft(&change)).await;
-        let mut draft = drafted.map_err(failed)??;
+        let mut draft = drafted.map_err(|err| failed(&err))??;
         let Some(config) = &draft.config else {
             return Ok(draft);
         };
@@ -124,9 +124,9 @@ impl Site {
             (staged, draft.report)
         };
         let staged = blocking("write a change of the site", staging).await;
-        let (staged, mut report) = staged.map_err(failed)?;
+        let (staged, mut report) = staged.map_err(|err| failed(&err))?;
         let staged = staged.map_err(not_written)?;
-        let old = self.running.clone();
+        let old = Config::clone(&self.running);
         if let Err(err) = self.take_in(config).await {
             discard(staged).await;
             return Err(SiteError::NotApplied(chain(&err).to_string()));
@@ -138,7 +138,7 @@ impl Site {
         }
         let committed = blocking("keep a change of the site", move || staged.commit()).await;
         let committed = committed
-            .map_err(failed)
+            .map_err(|err| failed(&err))
             .and_then(|committed| committed.map_err(not_written));
         match committed {
             Ok(version) => {
@@ -175,7 +175,7 @@ impl Site {
     async fn take_in(&mut self, config: Config) -> Result<(), ReloadError> {
         match Box::pin(take_in(&self.parts, &config, &self.running)).await {
             Ok(()) => {
-                self.running = config;
+                *self.running = config;
                 Ok(())
             }
             Err(err) => {
@@ -196,8 +196,8 @@ async fn discard(staged: Staged) {
     }
 }
 
-fn failed(err: BlockingError) -> SiteError {
-    SiteError::NotApplied(chain(&err).to_string())
+fn failed(err: &BlockingError) -> SiteError {
+    SiteError::NotApplied(chain(err).to_string())
 }
 
 fn not_written(err: StageError) -> SiteError {

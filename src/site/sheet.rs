@@ -183,9 +183,37 @@ impl Row<'_> {
         }
     }
 
-    /// Like `text`, without any space: for ids, addresses and numbers.
-    fn word(&self, column: Column) -> Result<String, (Column, Wrong)> {
-        self.text(column).map(|text| squeeze(&text))
+    /// Every cell that has a meaning, and what is wrong with the others.
+    fn cells(&self) -> (Cells, Vec<SheetProblem>) {
+        let (mut cells, mut problems) = (Cells::default(), Vec::new());
+        for column in self.columns.keys().copied() {
+            match self.text(column) {
+                // In ids, addresses and numbers a space is always a slip.
+                Ok(text) if column.is_word() => drop(cells.0.insert(column, squeeze(&text))),
+                Ok(text) => drop(cells.0.insert(column, text)),
+                Err((column, (zh, en))) => problems.push(self.problem(Some(column), zh, en)),
+            }
+        }
+        (cells, problems)
+    }
+
+    fn number(
+        &self,
+        cells: &mut Cells,
+        column: Column,
+        max: u32,
+        problems: &mut Vec<SheetProblem>,
+    ) -> Option<u32> {
+        let text = cells.some(column)?;
+        let number = text.parse::<u32>().ok().filter(|n| (1..=max).contains(n));
+        if number.is_none() {
+            problems.push(self.problem(
+                Some(column),
+                format!("不是 1 到 {max} 的整数"),
+                &format!("is no whole number from 1 to {max}"),
+            ));
+        }
+        number
     }
 
     fn problem(&self, column: Option<Column>, zh: impl Into<String>, en: &str) -> SheetProblem {
@@ -215,6 +243,53 @@ fn whole(digits: &str, n_shown: u8) -> String {
         .filter(|(_, places)| places.bytes().all(|b| b == b'0'))
         .map_or(digits, |(whole, _)| whole);
     format!("{plain:0>width$}", width = usize::from(n_shown))
+}
+
+/// The texts of a row, by column.
+#[derive(Default)]
+struct Cells(BTreeMap<Column, String>);
+
+impl Cells {
+    /// Empty when the row does not say it.
+    fn take(&mut self, column: Column) -> String {
+        self.0.remove(&column).unwrap_or_default()
+    }
+
+    fn some(&mut self, column: Column) -> Option<String> {
+        Some(self.take(column)).filter(|text| !text.is_empty())
+    }
+}
+
+fn camera_of(cells: &mut Cells, place: &str) -> Option<CameraEntry> {
+    let camera = CameraEntry {
+        id: cells.take(Column::Camera),
+        place: place.to_owned(),
+        url: cells.take(Column::Url),
+        sub_url: cells.some(Column::SubUrl),
+        transport: cells.take(Column::Transport).to_lowercase(),
+        username: cells.some(Column::Username),
+        password: cells.some(Column::Password).map(Secret::new),
+        ..CameraEntry::default()
+    };
+    (!camera.id.is_empty() || !camera.url.is_empty()).then_some(camera)
+}
+
+fn door_of(cells: &mut Cells, place: &str, matcher: MatchEntry) -> Option<DoorEntry> {
+    let door = DoorEntry {
+        id: cells.take(Column::Door),
+        place: place.to_owned(),
+        controller: controller_word(&cells.take(Column::Controller)),
+        decision: decision_word(&cells.take(Column::Decision)),
+        matcher: Some(matcher).filter(|matcher| *matcher != MatchEntry::default()),
+        username: cells.some(Column::DoorUsername),
+        password: cells.some(Column::DoorPassword).map(Secret::new),
+        ..DoorEntry::default()
+    };
+    let is_said = !door.id.is_empty()
+        || !door.controller.is_empty()
+        || !door.decision.is_empty()
+        || door.matcher.is_some();
+    is_said.then_some(door)
 }
 
 /// What one row says, read.
@@ -259,34 +334,12 @@ impl Book {
     }
 
     fn read(&self, row: &Row<'_>) -> Result<Said, Vec<SheetProblem>> {
-        let mut problems = Vec::new();
-        let mut get = |column: Column, is_word: bool| {
-            let text = if is_word {
-                row.word(column)
-            } else {
-                row.text(column)
-            };
-            text.unwrap_or_else(|(column, (zh, en))| {
-                problems.push(row.problem(Some(column), zh, en));
-                String::new()
-            })
-        };
-        let id = get(Column::Stairwell, true);
-        let (building, unit) = (get(Column::Building, false), get(Column::Unit, false));
-        let camera_id = get(Column::Camera, true);
-        let url = get(Column::Url, true);
-        let sub_url = get(Column::SubUrl, true);
-        let transport = get(Column::Transport, true).to_lowercase();
-        let username = get(Column::Username, false);
-        let password = get(Column::Password, false);
-        let door_id = get(Column::Door, true);
-        let controller = controller_word(&get(Column::Controller, true));
-        let decision = decision_word(&get(Column::Decision, true));
-        let hostname = get(Column::Hostname, true);
-        let device_id = get(Column::DeviceId, true);
-        let device_door = get(Column::DeviceDoor, true);
-        let door_username = get(Column::DoorUsername, false);
-        let door_password = get(Column::DoorPassword, false);
+        let (mut cells, mut problems) = row.cells();
+        let (id, building, unit) = (
+            cells.take(Column::Stairwell),
+            cells.take(Column::Building),
+            cells.take(Column::Unit),
+        );
         let (stairwell, place) = match self.place(&id, &building, &unit) {
             Ok(found) => found,
             Err((zh, en)) => {
@@ -294,23 +347,17 @@ impl Book {
                 (None, String::new())
             }
         };
-        let mut number = |column, text: &str, max: u32| {
-            if text.is_empty() {
-                return None;
-            }
-            let number = text.parse::<u32>().ok().filter(|n| (1..=max).contains(n));
-            if number.is_none() {
-                problems.push(row.problem(
-                    Some(column),
-                    format!("不是 1 到 {max} 的整数"),
-                    &format!("is no whole number from 1 to {max}"),
-                ));
-            }
-            number
-        };
-        let device_id = number(Column::DeviceId, &device_id, u32::MAX);
-        let device_door = number(Column::DeviceDoor, &device_door, 4);
-        if !camera_id.is_empty() && url.is_empty() && !self.knows_camera(&camera_id) {
+        let device_id = row.number(&mut cells, Column::DeviceId, u32::MAX, &mut problems);
+        let device_door = row.number(&mut cells, Column::DeviceDoor, 4, &mut problems);
+        let camera = camera_of(&mut cells, &place);
+        if let Some(camera) = &camera
+            && camera.url.is_empty()
+            && !self
+                .report
+                .cameras
+                .iter()
+                .any(|known| known.id == camera.id)
+        {
             problems.push(row.problem(
                 Some(Column::Url),
                 "新的摄像机必须填写地址，如 rtsp://192.0.2.10:554/…",
@@ -320,48 +367,19 @@ impl Book {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let has_camera = !camera_id.is_empty() || !url.is_empty();
-        let camera = has_camera.then(|| CameraEntry {
-            id: camera_id,
-            place: place.clone(),
-            url,
-            sub_url: some(sub_url),
-            transport,
-            username: some(username),
-            password: some(password).map(Secret::new),
-            ..CameraEntry::default()
-        });
-        let says_door = !door_id.is_empty()
-            || !controller.is_empty()
-            || !hostname.is_empty()
-            || device_id.is_some()
-            || !decision.is_empty();
         let matcher = MatchEntry {
             topic: None,
-            hostname: some(hostname),
+            hostname: cells.some(Column::Hostname),
             device_id,
             door: device_door.and_then(|door| u8::try_from(door).ok()),
         };
-        let door = says_door.then(|| DoorEntry {
-            id: door_id,
-            place: place.clone(),
-            controller,
-            decision,
-            matcher: (matcher != MatchEntry::default()).then_some(matcher),
-            username: some(door_username),
-            password: some(door_password).map(Secret::new),
-            ..DoorEntry::default()
-        });
+        let door = door_of(&mut cells, &place, matcher);
         Ok(Said {
             place,
             stairwell,
             camera,
             door,
         })
-    }
-
-    fn knows_camera(&self, id: &str) -> bool {
-        self.report.cameras.iter().any(|camera| camera.id == id)
     }
 
     /// The stairwell of the row, with its id: a known one, or a new one with building and unit.
@@ -528,10 +546,6 @@ impl Book {
             door.cameras.push(camera);
         }
     }
-}
-
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }
 
 fn over(known: &mut String, said: String) {

@@ -236,6 +236,19 @@ impl Column {
         self.about().map_or("", |about| about.en)
     }
 
+    /// Is a space in it always a slip?
+    pub(super) fn is_word(self) -> bool {
+        !matches!(
+            self,
+            Column::Building
+                | Column::Unit
+                | Column::Username
+                | Column::Password
+                | Column::DoorUsername
+                | Column::DoorPassword
+        )
+    }
+
     /// Is every character of it meant?
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Column::Password | Column::DoorPassword)

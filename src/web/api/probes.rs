@@ -1,6 +1,6 @@
 //! `POST /site/probe` and `POST /linkages/{id}/probe`: a look at one camera or one receiver, now.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::camera::{self, CameraOptions, Codec, KeyFrame, Probe, SessionError, Transport};

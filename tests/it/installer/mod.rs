@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stairgate::domain::card::CardNumber;
 use stairgate::domain::id::DoorId;
 use stairgate::domain::secret::Secret;
-use stairgate::sim::doors::{DoorMode, SimDoorOptions, SimSwipe};
+use stairgate::sim::doors::{DoorMode, SimDoorOptions, SimDoors, SimSwipe};
 use stairgate::supervise::Supervisor;
 use tokio::time::Instant;
 
@@ -71,6 +71,17 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
     let bak = std::fs::read_to_string(site.path("gateway.toml.bak")).unwrap();
     assert_eq!(bak, before);
 
+    let doors = recorded(&site, &police, &supervisor).await;
+    assert_eq!(site.gateway.log().matches(" ready").count(), 1, "one start");
+    secrets_stay(&site).await;
+    taken_back(&site, &before).await;
+    drop(doors);
+    supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
+    site.gateway.stop(Duration::from_secs(30)).await;
+}
+
+/// A swipe gives an entry with its clip, and the alert arrives.
+async fn recorded(site: &Site, police: &Receiver, supervisor: &Supervisor) -> SimDoors {
     eventually_ok("a pre-roll", Duration::from_secs(40), || async {
         let cameras = site.get("/cameras").await;
         match cameras["items"][0]["ring_s"].as_f64() {
@@ -84,7 +95,7 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
         credentials: Some(("b03-u2-door".to_owned(), Secret::new(DOOR_PASSWORD))),
         mode: DoorMode::Online,
     };
-    let doors = site.doors(vec![door], &supervisor);
+    let doors = site.doors(vec![door], supervisor);
     let door = doors.all().next().unwrap().clone();
     eventually("the door is online", Duration::from_secs(20), || {
         door.is_online()
@@ -126,12 +137,7 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
     assert_eq!(probe["is_up"], true, "{probe}");
     let unknown = site.post("/linkages/nobody/probe", &json!({})).await;
     assert_eq!(unknown.status, 404);
-    assert_eq!(site.gateway.log().matches(" ready").count(), 1, "one start");
-    secrets_stay(&site).await;
-    taken_back(&site, &before).await;
-    drop(doors);
-    supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
-    site.gateway.stop(Duration::from_secs(30)).await;
+    doors
 }
 
 /// No answer, no log and no file that others read has a secret in it.
@@ -390,6 +396,16 @@ async fn ninety_three_stairwells_are_set_up_with_one_spreadsheet_and_one_put() {
     .await;
     let all_up = began.elapsed();
     println!("PUT of 93 stairwells, cameras and doors: {took:?}; every camera up after {all_up:?}");
+    let doors = all_doors(&site, &supervisor).await;
+    drop(doors);
+    supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
+    let mut site = site;
+    site.gateway.expect("camera");
+    site.gateway.stop(Duration::from_secs(40)).await;
+}
+
+/// Connects every door, until each has its card list and nothing needs anyone.
+async fn all_doors(site: &Site, supervisor: &Supervisor) -> SimDoors {
     let doors = (1..=N_STAIRWELLS).map(|n| SimDoorOptions {
         id: DoorId::new(&format!(
             "b{:02}-u{}-door",
@@ -400,7 +416,7 @@ async fn ninety_three_stairwells_are_set_up_with_one_spreadsheet_and_one_put() {
         credentials: None,
         mode: DoorMode::Online,
     });
-    let doors = site.doors(doors.collect(), &supervisor);
+    let doors = site.doors(doors.collect(), supervisor);
     let all: Vec<_> = doors.all().cloned().collect();
     eventually("every door has its list", Duration::from_secs(60), || {
         all.iter().all(|door| door.cards().is_some())
@@ -418,9 +434,5 @@ async fn ninety_three_stairwells_are_set_up_with_one_spreadsheet_and_one_put() {
         .filter(|item| item["level"] == "failed")
         .collect();
     assert!(bad.is_empty(), "{bad:?}");
-    drop(doors);
-    supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
-    let mut site = site;
-    site.gateway.expect("camera");
-    site.gateway.stop(Duration::from_secs(40)).await;
+    doors
 }
