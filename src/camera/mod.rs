@@ -15,6 +15,7 @@ mod session;
 mod life;
 mod metrics;
 mod set;
+mod sub;
 mod probe;
 
 pub use dial::DIALS_MAX;
@@ -27,3 +28,4 @@ pub use probe::{KeyFrame, Probe, probe, probe_picture};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
 pub use set::{Cameras, CamerasChanged, EVENTS_MAX};
 pub use status::CameraStatus;
+pub use sub::SubStream;

@@ -117,17 +117,7 @@ where
         );
     let (site, supervisor) = serve(app).await;
 
-    let dir = super::temp_dir();
-    let mut command = Command::new("chromium");
-    command
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
-        .args(["--disable-dev-shm-usage", "--no-first-run", "--mute-audio"])
-        .args(["--disable-background-networking", "--no-proxy-server"])
-        .arg("--autoplay-policy=no-user-gesture-required")
-        .arg(format!("--user-data-dir={}", dir.path().display()))
-        .arg(site)
-        .env("HOME", dir.path());
-    let mut browser = Process::start("chromium", &mut command, &dir.path().join("chromium.log"));
+    let (mut browser, _dir) = open(&site);
     eventually(
         "Chromium reports what it saw",
         Duration::from_secs(60),
@@ -138,6 +128,22 @@ where
     supervisor.shutdown(Duration::from_secs(10)).await.unwrap();
     let played = seen.lock().unwrap().take();
     played.unwrap()
+}
+
+/// Opens a page in Chromium; it ends with the process, and what it wrote with the folder.
+pub(crate) fn open(url: &str) -> (Process, tempfile::TempDir) {
+    let dir = super::temp_dir();
+    let mut command = Command::new("chromium");
+    command
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+        .args(["--disable-dev-shm-usage", "--no-first-run", "--mute-audio"])
+        .args(["--disable-background-networking", "--no-proxy-server"])
+        .arg("--autoplay-policy=no-user-gesture-required")
+        .arg(format!("--user-data-dir={}", dir.path().display()))
+        .arg(url)
+        .env("HOME", dir.path());
+    let browser = Process::start("chromium", &mut command, &dir.path().join("chromium.log"));
+    (browser, dir)
 }
 
 /// Plays a file, as [`play`] does.

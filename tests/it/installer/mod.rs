@@ -74,8 +74,8 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
     let doors = recorded(&site, &police, &supervisor).await;
     assert_eq!(site.gateway.log().matches(" ready").count(), 1, "one start");
     secrets_stay(&site).await;
+    doors.stop().await.unwrap();
     taken_back(&site, &before).await;
-    drop(doors);
     supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
     site.gateway.stop(Duration::from_secs(30)).await;
 }
