@@ -297,7 +297,7 @@ impl Footage {
     /// Free and all bytes of the disk, while it is there and says so. Blocks for the disk.
     pub fn space(&self) -> Option<(u64, u64)> {
         let root = self.root();
-        let space = self.is_there().then(|| disk::Space::of(root));
+        let space = self.is_there().then(|| Space::of(root));
         let space = space?.ok()?;
         Some((space.free_bytes, space.total_bytes))
     }
