@@ -27,7 +27,7 @@ use crate::sim::police::{PoliceMessage, SimPolice, SimPoliceOptions};
 use crate::store::{Store, tables};
 use crate::supervise::{Supervisor, blocking};
 use crate::telemetry::{LogFormat, LogOptions, init_logs};
-use crate::time::Clock;
+use crate::time::{Clock, WallTime};
 
 /// How often settled clips are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -109,13 +109,12 @@ async fn run(
         .mqtt
         .ok_or("the demo's gateway has no MQTT endpoint")?;
     let doors = SimDoors::start(&doors_options(&site, mqtt)?, &clock, &neighbours.supervisor)?;
-    let token = account::make_token(
-        &accounts_file,
-        &ActorName::new("demo")?,
-        Role::Admin,
-        clock.now(),
-    )?;
-    greet(printer, &site, addresses, &token);
+    let log_in = blocking("make accounts", {
+        let now = clock.now();
+        move || make_accounts(&accounts_file, now)
+    })
+    .await??;
+    greet(printer, &site, addresses, &log_in);
 
     let stop = CancellationToken::new();
     let (_requests, requests) = mpsc::channel(1);
@@ -201,7 +200,26 @@ fn doors_options(site: &DemoSite, mqtt: SocketAddr) -> Result<SimDoorsOptions, F
     })
 }
 
-fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses, token: &Secret) {
+/// How to get in: made for this run, random, and gone with its folder.
+struct LogIn {
+    name: ActorName,
+    password: Secret,
+    token: Secret,
+}
+
+fn make_accounts(file: &Path, now: WallTime) -> Result<LogIn, Failure> {
+    let name = ActorName::new("demo")?;
+    let password = Secret::new(account::new_password()?);
+    let token = account::make_token(file, &name, Role::Admin, now)?;
+    account::set_password(file, &name, password.reveal(), now)?;
+    Ok(LogIn {
+        name,
+        password,
+        token,
+    })
+}
+
+fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses, log_in: &LogIn) {
     let http = addresses.http;
     let mqtt = addresses
         .mqtt
@@ -210,6 +228,8 @@ fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses, token: &Secre
     printer.out(&format!(
         "stairgate demo: {n} cameras, {n} doors, one police receiver, all simulated, all on this machine.\n\
          演示：{n} 路摄像机、{n} 个门禁、一个公安接收端，均为模拟。\n\n\
+         \x20 console 控制台     http://{http}/\n\
+         \x20 log-in  登录       {name}  {password}\n\
          \x20 entries 出入记录   http://{http}/api/v1/entries\n\
          \x20 cameras 摄像机     http://{http}/api/v1/cameras\n\
          \x20 alerts  告警       http://{http}/api/v1/alerts\n\
@@ -221,7 +241,9 @@ fn greet(printer: &Printer, site: &DemoSite, addresses: Addresses, token: &Secre
          ones are partial, since the gateway had not been watching for 10 s yet. Ctrl-C ends the demo.\n\
          短视频为刷卡前 10 秒至后 20 秒，刷卡 20 秒后可看；最初几段因预录不足为部分。按 Ctrl-C 结束。\n",
         n = site.n_cameras(),
-        token = token.reveal(),
+        name = log_in.name,
+        password = log_in.password.reveal(),
+        token = log_in.token.reveal(),
     ));
 }
 

@@ -8,7 +8,7 @@ use super::printer::Printer;
 use super::{ConfigArg, Exit, block_on, failed, load_config};
 use crate::audit;
 use crate::config::Config;
-use crate::domain::audit::{AuditAct, AuditRecord};
+use crate::domain::audit::{AuditAct, AuditEvent};
 use crate::error::chain;
 use crate::file::replace_private;
 use crate::gateway::OpenLedger;
@@ -162,21 +162,26 @@ async fn record(
     what: &What,
     made: MadeFile,
 ) -> Result<Result<Vec<u8>, StoreError>, Exit> {
-    let n_dwellings = made.n_dwellings;
-    let act = match what {
-        What::Roster(_) => AuditAct::RosterTaken {
-            n_dwellings,
-            n_cards: made.n_cards,
-        },
-        What::Report => AuditAct::ReportTaken { n_dwellings },
+    let (n_dwellings, n_cards) = (made.n_dwellings, made.n_cards);
+    let (target, detail) = match what {
+        What::Roster(_) => (
+            "roster",
+            format!("{n_dwellings} dwellings, {n_cards} cards"),
+        ),
+        What::Report => ("report", format!("{n_dwellings} dwellings")),
     };
-    let record = AuditRecord {
+    let event = AuditEvent {
         at: ledger.roster().moment().at,
-        by: command_line(),
+        by: Some(command_line()),
         from: None,
-        act,
+        act: AuditAct::Export,
+        target: target.to_owned(),
+        place: None,
+        detail,
+        reason: None,
+        case: None,
     };
-    let recorded = audit::append(ledger.store(), record).await;
+    let recorded = audit::append(ledger.store(), event).await;
     Ok(recorded.map(|_number| made.bytes))
 }
 

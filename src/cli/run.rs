@@ -48,6 +48,12 @@ async fn serve(gateway: Gateway, file: PathBuf, printer: &Printer) -> Exit {
         Ok(signals) => signals,
         Err(err) => return failed(printer, &err),
     };
+    if let Some(link) = gateway.setup_link() {
+        printer.out(&format!(
+            "Nobody can log in yet. Open this link within 24 h, once, to make the first admin:\n\
+             尚无可登录的账户。请在 24 小时内打开此链接（仅一次有效），创建首位管理员：\n  {link}"
+        ));
+    }
     let run = gateway.run(stop.clone(), requests);
     tokio::select! {
         result = run => match result {

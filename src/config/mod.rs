@@ -27,7 +27,7 @@ mod reference_tests;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ use crate::linkage::webhook::WebhookOptions;
 use crate::outbox::FloodOptions;
 use crate::telemetry::LogOptions;
 use crate::time::TimeZone;
+use crate::web::WebTlsFiles;
 use report::{Environment, Parts, Report, Spot};
 use section::{Lines, Section};
 
@@ -132,6 +133,8 @@ pub struct StorePaths {
     pub ledger_key_file: PathBuf,
     /// How long entries and their alerts are kept; at least as long as footage.
     pub entry_retention: Duration,
+    /// Audit records older than this are removed.
+    pub audit_retention: Duration,
 }
 
 /// What is kept of the cameras' video, and for how long.
@@ -159,8 +162,14 @@ pub struct Mqtt {
 /// Where the API listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebRules {
-    /// Loopback, as long as there is no log-in; port 0 takes a free one.
+    /// Beyond loopback only with TLS or behind proxies that are named; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Encrypts; `None`: it is not encrypted here.
+    pub tls: Option<WebTlsFiles>,
+    /// Proxies whose word on who asks is taken.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Who may read the metrics, besides this machine.
+    pub metrics_from: Vec<IpAddr>,
     /// Under which receivers of alerts reach the API, for links to clips; `None`: no links.
     pub public_url: Option<Url>,
     /// Accounts and their tokens, written by `stairgate user`.

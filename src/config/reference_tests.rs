@@ -107,11 +107,7 @@ fn the_reference_has_every_key_and_no_other() {
                 controller = \"uhppoted\"\n[[linkage]]\n[[linkage]]\nkind = \"grpc\"\n\
                 [[linkage]]\nkind = \"mqtt\"\n[[mqtt.credential]]\n[[case.deadline]]\n[[case.grid]]\n";
     let (_, asked) = parse(text, Path::new("gateway.toml"), report);
-    let refused_always = ["web.tls_cert_file", "web.tls_key_file"];
-    let asked: BTreeSet<String> = asked
-        .into_iter()
-        .filter(|key| !refused_always.contains(&key.as_str()))
-        .collect();
+    let asked: BTreeSet<String> = asked.into_iter().collect();
     assert_eq!(listed, asked);
 }
 

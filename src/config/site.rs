@@ -1,12 +1,12 @@
 //! The sections that stand once: compound, log, store, footage, ring, clock, roster, limit, web, outbox.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::{At, Section};
-use super::values::{UrlRule, byte_size, free_space_floor, read_url};
+use super::values::{UrlRule, byte_size, existing_file, free_space_floor, read_url};
 use super::{Compound, FootageRules, FreeSpaceFloor, OutboxRules, StorePaths, WebRules};
 use crate::camera::{CamerasOptions, RingOptions};
 use crate::domain::access::AtDoor;
@@ -17,6 +17,7 @@ use crate::domain::reckoning::{AppliesTo, LimitPolicy};
 use crate::outbox::FloodOptions;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::time::TimeZone;
+use crate::web::WebTlsFiles;
 
 /// Longest name of a compound, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -118,12 +119,15 @@ pub(super) fn store(top: &mut Section<'_>) -> StorePaths {
         );
     }
     let entry_days = section.number("entry_retention_days", 1..=3_650, 365);
+    // At least the half year that logs are to be kept for, and by default three years.
+    let audit_days = section.number("audit_retention_days", 180..=3_650, 1_095);
     section.finish();
     StorePaths {
         path,
         key_file,
         ledger_key_file,
         entry_retention: days(entry_days),
+        audit_retention: days(audit_days),
     }
 }
 
@@ -301,21 +305,20 @@ pub(super) fn card_shared(top: &mut Section<'_>) -> Duration {
 }
 
 pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {
-    const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
+    const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
     let mut section = top.section("web");
     let listen = listen_address(&mut section, DEFAULT);
-    if !listen.ip().is_loopback() {
+    let tls = web_tls(&mut section);
+    let trusted_proxies = addresses(&mut section, "trusted_proxies");
+    let metrics_from = addresses(&mut section, "metrics_from");
+    let is_safe =
+        listen.ip().is_loopback() || section.has("tls_cert_file") || section.has("trusted_proxies");
+    if !is_safe {
         section.report.problem(
             &section.spot("listen"),
-            "is not loopback, and the API has no log-in yet (write \"127.0.0.1:8080\"; from \
-             elsewhere use an SSH tunnel or a proxy with a log-in)",
+            "is not loopback, and passwords and pictures would cross the network unencrypted (add \
+             tls_cert_file and tls_key_file, or name the proxy in front in trusted_proxies)",
         );
-    }
-    for key in ["tls_cert_file", "tls_key_file"] {
-        if let Some(file) = section.text(key) {
-            let text = "is not supported yet: the API listens on loopback only (remove it)";
-            section.report.problem(&file.spot, text);
-        }
     }
     let public_url = section
         .text("public_url")
@@ -327,9 +330,45 @@ pub(super) fn web(top: &mut Section<'_>, store: &StorePaths) -> WebRules {
     section.finish();
     WebRules {
         listen,
+        tls,
+        trusted_proxies,
+        metrics_from,
         public_url,
         accounts_file,
     }
+}
+
+fn web_tls(section: &mut Section<'_>) -> Option<WebTlsFiles> {
+    let cert_file = existing_file(section, "tls_cert_file");
+    let key_file = existing_file(section, "tls_key_file");
+    for (one, other) in [
+        ("tls_cert_file", "tls_key_file"),
+        ("tls_key_file", "tls_cert_file"),
+    ] {
+        if section.has(one) && !section.has(other) {
+            let text = format!("stands without {other} (add it)");
+            section.report.problem(&section.spot(one), text);
+        }
+    }
+    Some(WebTlsFiles {
+        cert_file: cert_file?,
+        key_file: key_file?,
+    })
+}
+
+/// A list of IP addresses.
+fn addresses(section: &mut Section<'_>, key: &'static str) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for text in section.texts(key) {
+        match text.value.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address.to_canonical()),
+            Err(_) => {
+                let problem = "is no IP address (write addresses such as \"192.0.2.7\")";
+                section.report.problem(&text.spot, problem);
+            }
+        }
+    }
+    addresses
 }
 
 /// `listen`: an address with a port; port 0 takes a free one.

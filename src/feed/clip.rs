@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::{Service, internal};
 use crate::audit;
 use crate::clip::{ClipError, ExportedClip};
-use crate::domain::audit::{AuditAct, AuditRecord};
+use crate::domain::audit::{AuditAct, AuditEvent};
 use crate::domain::clip::{ClipRecord, ClipState};
 use crate::domain::entry::Entry;
 use crate::domain::id::EntryId;
@@ -56,15 +56,18 @@ pub(super) async fn open(
         .ok_or_else(|| Status::not_found("no such entry"))?;
     let record = settled(&entry, &request.camera)?;
     let exported = base.shelf.get(&id, record).await.map_err(refused)?;
-    let look = AuditRecord {
+    let camera = record.camera.as_ref().map(|id| format!("camera {id}, "));
+    let camera = camera.unwrap_or_default();
+    let look = AuditEvent {
         at: base.clock.now(),
-        by: caller.actor,
-        from,
-        act: AuditAct::ClipTaken {
-            entry: id,
-            camera: record.camera.clone(),
-            sha256: exported.sha256.clone(),
-        },
+        by: Some(caller.actor),
+        from: from.map(|from| from.ip()),
+        act: AuditAct::Clip,
+        target: id.to_string(),
+        place: Some(entry.place.clone()),
+        detail: format!("{camera}sha256 {}, by the feed", exported.sha256),
+        reason: None,
+        case: None,
     };
     // Before the first byte leaves.
     let recorded = audit::append(&base.store, look).await;

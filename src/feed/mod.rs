@@ -25,8 +25,10 @@ use tonic::{Request, Response, Status};
 use tracing::error;
 
 use crate::account::Accounts;
+use crate::audit;
 use crate::case::{Cases, StepAnswer};
 use crate::clip::ClipShelf;
+use crate::domain::audit::{AuditAct, AuditEvent};
 use crate::domain::case::{Action, Case, MoveKind, Refusal, Step};
 use crate::domain::id::AlertId;
 use crate::domain::role::Role;
@@ -206,6 +208,8 @@ impl AlertFeed for Service {
         request: Request<wire::AcknowledgeRequest>,
     ) -> Result<Response<wire::AcknowledgeResponse>, Status> {
         let caller = Caller::of(&request, &self.0.base.accounts)?;
+        let from = request.remote_addr().map(|from| from.ip());
+        let by = caller.actor.clone();
         let alert = request.into_inner().alert_id;
         let alert: AlertId = alert
             .parse()
@@ -217,6 +221,21 @@ impl AlertFeed for Service {
         // Who may is the case's to say.
         let answer = self.0.base.cases.take(alert, caller.actor, step).await;
         let answer = answer.map_err(|err| internal("acknowledge", &err))?;
+        if let StepAnswer::Taken(case) = &answer {
+            let change = AuditEvent {
+                at: self.0.base.clock.now(),
+                by: Some(by),
+                from,
+                act: AuditAct::Change,
+                target: format!("case {alert}"),
+                place: Some(case.place.clone()),
+                detail: "acknowledge, by the feed".to_owned(),
+                reason: None,
+                case: Some(alert),
+            };
+            let recorded = audit::append(&self.0.base.store, change).await;
+            recorded.map_err(|err| internal("record the change", &err))?;
+        }
         acknowledged(answer).map(Response::new)
     }
 

@@ -11,7 +11,7 @@ mod reload;
 mod run;
 mod site;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -19,11 +19,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::info;
 
-use crate::account::Accounts;
+use crate::account::{self, AccountError, Accounts, Sessions, Throttle};
+use crate::audit;
 use crate::camera::{CameraEvent, Cameras};
 use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
+use crate::domain::secret::Secret;
 use crate::door::{DoorError, DoorEvent, Doors};
 use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, NextCards, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
@@ -37,10 +39,13 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::{Api, Hosts, LiveFeed, ViewerPlaces};
+use crate::web::{Api, Hosts, LiveFeed, Looks, ViewerPlaces, WebDoor, WebTlsError};
 
 pub use ledger::OpenLedger;
 pub use run::{END_MAX, Request, RunError};
+
+/// Passwords checked at the same time: 19 MiB and a processor each, of a small machine.
+const PASSWORDS_AT_ONCE: usize = 2;
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,12 @@ pub enum BuildError {
     /// The certificates of the gRPC interface are of no use.
     #[error("set up the gRPC interface")]
     Feed(#[source] FeedError),
+    /// The certificate of the HTTP interface is of no use.
+    #[error("set up TLS of the HTTP interface")]
+    WebTls(#[source] WebTlsError),
+    /// The accounts cannot be read.
+    #[error("open the accounts")]
+    Accounts(#[source] AccountError),
     /// An address is taken or not ours.
     #[error("listen on {addr} for {what} (is the port taken?)")]
     Listen {
@@ -105,6 +116,8 @@ pub struct Gateway {
     parts: Parts,
     events: Events,
     listener: TcpListener,
+    web_door: WebDoor,
+    setup: Option<Secret>,
     feed: Option<(Feed, TcpListener)>,
     feed_tasks: Supervisor,
     api: Api,
@@ -265,7 +278,12 @@ impl Gateway {
             next_cards: next_cards.clone(),
             metrics: EntryMetrics::register(&mut registry),
         };
+        audit::take_over(&store).await.map_err(BuildError::Store)?;
         let accounts = Accounts::at(&config.web.accounts_file);
+        let setup = account::make_setup(accounts.path(), clock.now());
+        let setup = setup.map_err(BuildError::Accounts)?;
+        let sessions = Sessions::open(accounts.clone(), clock.clone());
+        let web_door = options::web_door(&config).map_err(BuildError::WebTls)?;
         let feed_tasks = supervisor.group();
         let feed = match (&config.grpc, grpc_listener) {
             (Some(rules), Some((listener, _))) => {
@@ -290,7 +308,13 @@ impl Gateway {
             store: store.clone(),
             cameras: cameras.clone(),
             doors: doors.clone(),
+            compound: Arc::new((config.compound.id.clone(), config.compound.name.clone())),
             accounts,
+            sessions,
+            throttle: Arc::new(Throttle::default()),
+            hashing: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
+            looks: Arc::new(Looks::default()),
+            front: web_door.front.clone(),
             outbox: outbox.clone(),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
@@ -342,6 +366,8 @@ impl Gateway {
                 outbox: outbox_events,
             },
             listener,
+            web_door,
+            setup,
             feed,
             feed_tasks,
             api,
@@ -349,6 +375,30 @@ impl Gateway {
             config,
             asks,
         })
+    }
+
+    /// The link by which the first admin is set up, unless somebody can log in already; good for a day.
+    pub fn setup_link(&self) -> Option<String> {
+        let token = self.setup.as_ref()?;
+        Some(format!("{}/#/setup/{}", self.base_url(), token.reveal()))
+    }
+
+    /// Where a browser on this machine, or by the public URL, reaches it; without a slash at the end.
+    pub fn base_url(&self) -> String {
+        if let Some(url) = &self.config.web.public_url {
+            return url.as_str().trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.web_door.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let (ip, port) = (self.addresses.http.ip(), self.addresses.http.port());
+        match ip {
+            IpAddr::V4(ip) if ip.is_unspecified() => format!("{scheme}://127.0.0.1:{port}"),
+            IpAddr::V6(ip) if ip.is_unspecified() => format!("{scheme}://[::1]:{port}"),
+            _ => format!("{scheme}://{}", self.addresses.http),
+        }
     }
 
     /// Its store, for who shows what happens (the demo).

@@ -16,6 +16,7 @@ use crate::linkage::{Linkage, SetupError, SiteFacts};
 use crate::outbox::{Kinds, LinkagePolicy, LinkageSetup};
 use crate::supervise::Supervisor;
 use crate::time::Clock;
+use crate::web::{Front, WebDoor, WebTls, WebTlsError};
 
 fn door_map(config: &Config) -> BTreeMap<DoorId, Door> {
     config
@@ -72,6 +73,19 @@ pub(super) fn entry(config: &Config) -> EntryOptions {
                 .collect(),
         },
     }
+}
+
+/// Who is let in over HTTP.
+pub(super) fn web_door(config: &Config) -> Result<WebDoor, WebTlsError> {
+    let web = &config.web;
+    Ok(WebDoor {
+        tls: web.tls.clone().map(WebTls::open).transpose()?,
+        front: Front {
+            public_url: web.public_url.clone().map(Arc::new),
+            trusted_proxies: web.trusted_proxies.clone().into(),
+            metrics_from: web.metrics_from.clone().into(),
+        },
+    })
 }
 
 pub(super) fn footage(config: &Config) -> FootageOptions {

@@ -8,6 +8,7 @@ use tracing::{error, info, info_span, warn};
 
 use super::site::Site;
 use super::{Events, Gateway, Parts, card_lists};
+use crate::audit;
 use crate::camera::CameraEvent;
 use crate::config::Config;
 use crate::entry::{Conditions, remove_old};
@@ -15,10 +16,10 @@ use crate::error::chain;
 use crate::footage::DiskReport;
 use crate::outbox::OutboxEvent;
 use crate::store::StoreError;
-use crate::supervise::Supervisor;
+use crate::supervise::{Supervisor, blocking};
 use crate::time::AgeGate;
 use crate::uptime;
-use crate::web;
+use crate::web::{self, WebTls};
 
 /// How long commits in hand may take at the end.
 const PIPELINE_END: Duration = Duration::from_secs(5);
@@ -87,6 +88,7 @@ impl Gateway {
             parts,
             events,
             listener,
+            web_door,
             feed,
             feed_tasks,
             api,
@@ -101,7 +103,12 @@ impl Gateway {
             feed: feed_tasks,
             clips: supervisor.group(),
         };
-        let served = web::serve(listener, api, groups.web.clone());
+        let tls = web_door.tls.clone();
+        let sessions = api.sessions.clone().run(groups.web.token());
+        groups
+            .web
+            .vital("sessions", info_span!("sessions"), sessions);
+        let served = web::serve(listener, web_door, api, groups.web.clone());
         groups.web.vital("web", info_span!("web"), served);
         if let Some((feed, listener)) = feed {
             let served = feed.serve(listener);
@@ -111,7 +118,6 @@ impl Gateway {
         let mut site = Site::new(parts.clone(), config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
-        info!("no log-in yet: the API listens on loopback only");
         info!("ready");
         let result = loop {
             tokio::select! {
@@ -119,6 +125,7 @@ impl Gateway {
                 () = stop.cancelled() => break Ok(()),
                 why = supervisor.failed() => break Err(RunError(why)),
                 Some(Request::Reload(config)) = requests.recv() => {
+                    reload_tls(tls.clone()).await;
                     Box::pin(site.reload(*config)).await;
                 }
                 Some(ask) = asks.recv() => Box::pin(site.answer(ask)).await,
@@ -151,7 +158,7 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     parts.cases.watch_deadlines(supervisor);
     let upkeep = upkeep(
         parts.clone(),
-        config.store.entry_retention,
+        (config.store.entry_retention, config.store.audit_retention),
         groups.pipeline.token(),
     );
     groups
@@ -200,10 +207,10 @@ async fn raise_conditions(
     }
 }
 
-/// Entries past their retention.
+/// Entries and audit records past their retention.
 async fn upkeep(
     parts: Parts,
-    entry_retention: Duration,
+    (entry_retention, audit_retention): (Duration, Duration),
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let mut age = AgeGate::new(parts.clock.now(), tokio::time::Instant::now());
@@ -220,6 +227,24 @@ async fn upkeep(
         if n_removed > 0 {
             info!(n_removed, "entries past their retention removed");
         }
+        let n_removed = audit::remove_old(&parts.store, trusted, audit_retention).await?;
+        if n_removed > 0 {
+            info!(n_removed, "audit records past their retention removed");
+        }
+    }
+}
+
+/// Takes in another certificate; the one in use stays when it cannot be used.
+async fn reload_tls(tls: Option<WebTls>) {
+    let Some(tls) = tls else {
+        return;
+    };
+    match blocking("read certificates", move || tls.reload()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(err)) => {
+            error!(error = %chain(&err), "the new certificate cannot be used; the old one stays");
+        }
+        Err(err) => error!(error = %chain(&err), "certificates cannot be read"),
     }
 }
 

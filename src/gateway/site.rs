@@ -5,7 +5,6 @@
 //! leaves the old configuration running and the old file where it was.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use tracing::{error, info, warn};
 
@@ -14,16 +13,14 @@ use super::{Parts, options};
 use crate::audit;
 use crate::config::Config;
 use crate::config::edit::{Draft, EditError, SiteFile, StageError, Staged, site_problem};
-use crate::domain::audit::{AuditAct, AuditRecord};
+use crate::domain::audit::{AUDIT_TEXT_CHARS_MAX, AuditAct, AuditEvent};
 use crate::domain::id::StairwellId;
 use crate::domain::place::Place;
 use crate::error::chain;
+use crate::linkage::envelope::clean;
 use crate::site::{SiteAsk, SiteChange, SiteEditor, SiteError, SiteProblem, SiteReport, SiteView};
 use crate::store::StoreError;
 use crate::supervise::{BlockingError, blocking};
-
-/// Changes of one act that are recorded one by one.
-const RECORDED_MAX: usize = 200;
 
 /// The site, and what it runs with.
 #[derive(Debug)]
@@ -156,19 +153,23 @@ impl Site {
 
     /// Who changed what: durable before the change is kept.
     async fn record(&self, report: &SiteReport, by: SiteEditor) -> Result<(), StoreError> {
-        let changes = report.changes.iter().take(RECORDED_MAX);
-        let changes = changes.map(|one| format!("{} {} {}", one.what, one.id, one.action));
-        let record = AuditRecord {
+        let changes = report.changes.iter();
+        let changes: Vec<String> = changes
+            .map(|one| format!("{} {} {}", one.what, one.id, one.action))
+            .collect();
+        let detail = format!("{} changes: {}", changes.len(), changes.join(", "));
+        let event = AuditEvent {
             at: self.parts.clock.now(),
-            by: by.actor,
-            from: by.from.map(|from| SocketAddr::new(from, 0)),
-            act: AuditAct::SiteChanged {
-                before: report.version.clone(),
-                changes: changes.collect(),
-                n_changes: report.changes.len(),
-            },
+            by: Some(by.actor),
+            from: by.from,
+            act: AuditAct::Change,
+            target: "site".to_owned(),
+            place: None,
+            detail: clean(&detail, AUDIT_TEXT_CHARS_MAX),
+            reason: None,
+            case: None,
         };
-        audit::append(&self.parts.store, record).await.map(drop)
+        audit::append(&self.parts.store, event).await.map(drop)
     }
 
     /// Runs with `config` from now on, or goes on as before.

@@ -16,6 +16,7 @@ mod record;
 mod table;
 mod txn;
 mod verify;
+mod verify_audit;
 mod verify_cases;
 mod verify_ledger;
 mod writer;

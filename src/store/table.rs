@@ -77,7 +77,7 @@ pub mod tables {
     use super::super::record::{Record, record};
     use super::Table;
     use crate::domain::alert::{Alert, AlertChange, Counted, Delivery, Flood};
-    use crate::domain::audit::AuditRecord;
+    use crate::domain::audit::{AuditRecord, OldAuditRecord};
     use crate::domain::card::CardKey;
     use crate::domain::case::{Case, CaseListing, Picture};
     use crate::domain::clip::FootageName;
@@ -111,6 +111,7 @@ pub mod tables {
         Reject = 1,
         AlertId = 1,
         AuditRecord = 1,
+        OldAuditRecord = 1,
         CameraHour = 1,
         DwellingId = 1,
         DwellingRecord = 1,
@@ -189,8 +190,15 @@ pub mod tables {
     /// Pictures of cases by their SHA-256, 64 hexadecimal digits; the bytes are files.
     pub const CASE_PICTURES: Table<(AlertId, String), Picture> = Table::new(54, "case-pictures");
 
-    /// Who looked at what, from 1 without a gap; `META` has the last number under `audit`.
-    pub const AUDIT: Table<u64, AuditRecord> = Table::new(60, "audit");
+    /// Audit records from before the chain; taken into `AUDIT_LOG`, under their numbers, at the next start.
+    pub const AUDIT: Table<u64, OldAuditRecord> = Table::new(60, "audit");
+    /// Who did what, from 1 without a gap, each with the hash over the one before it; `META` has the last
+    /// number under `audit`, and under `audit-first` the first that is kept, once any was removed.
+    pub const AUDIT_LOG: Table<u64, AuditRecord> = Table::new(61, "audit-log");
+    /// The same by time: every record of the log has exactly one row.
+    pub const AUDIT_BY_TIME: Table<(WallTime, u64), ()> = Table::new(62, "audit-by-time");
+    /// The same by account: every record of the log that has one has exactly one row.
+    pub const AUDIT_BY_WHO: Table<(String, WallTime, u64), ()> = Table::new(63, "audit-by-who");
     /// The ledger's dwellings. `META` has the number of its newest change under `ledger-seq`, and under
     /// `ledger-key` the id of the key that personal fields are sealed with.
     pub const DWELLINGS: Table<DwellingId, DwellingRecord> = Table::new(70, "dwellings");

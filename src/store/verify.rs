@@ -36,7 +36,7 @@ pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     deliveries(store, &mut findings)?;
     super::verify_cases::verify(store, &mut findings)?;
     footage(store, &mut findings)?;
-    audit(store, &mut findings)?;
+    super::verify_audit::verify(store, &mut findings)?;
     ledger(store, &mut findings)?;
     camera_hours(store, &mut findings)?;
     Ok(findings.0)
@@ -256,27 +256,5 @@ fn camera_hours(store: &Store, findings: &mut Findings) -> Result<(), StoreError
             },
         );
     }
-    Ok(())
-}
-
-/// Nobody has taken a record out: they are numbered from 1 to the last without a gap.
-fn audit(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
-    let last = store
-        .get(tables::META, &"audit".to_owned())?
-        .unwrap_or_default();
-    let mut expected = 1;
-    for row in store.scan(tables::AUDIT, &()) {
-        let (number, _) = row?;
-        findings.expect(number == expected, || {
-            format!("audit record {expected} is missing")
-        });
-        expected = number + 1;
-    }
-    findings.expect(expected == last + 1, || {
-        format!(
-            "the last audit record is {last}, but there are {}",
-            expected - 1
-        )
-    });
     Ok(())
 }

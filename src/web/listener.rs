@@ -90,8 +90,30 @@ pub(super) struct Line {
     pub(super) seat: Seat,
     /// Who is at the other end.
     pub(super) peer: SocketAddr,
+    /// Is it encrypted, up to us?
+    pub(super) is_tls: bool,
     /// Cancelled when the gateway stops answering.
     pub(super) stop: CancellationToken,
+}
+
+#[cfg(test)]
+impl Line {
+    /// A line from `peer` that is counted nowhere.
+    pub(super) fn of_test(peer: SocketAddr, is_tls: bool) -> Line {
+        let streams = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&streams).try_acquire_owned();
+        let seat = SeatInner {
+            permit: Mutex::new(permit.unwrap()),
+            streams,
+            is_stream: AtomicBool::new(false),
+        };
+        Line {
+            seat: Seat(Arc::new(seat)),
+            peer,
+            is_tls,
+            stop: CancellationToken::new(),
+        }
+    }
 }
 
 impl Capped {

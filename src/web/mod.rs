@@ -8,6 +8,8 @@ mod access;
 mod api;
 mod assets;
 mod extract;
+mod front;
+mod gate;
 mod host;
 mod listener;
 mod live;
@@ -16,6 +18,7 @@ mod page;
 mod principal;
 mod problem;
 mod serve;
+mod tls;
 mod viewer;
 
 use std::sync::Arc;
@@ -27,15 +30,15 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::{Semaphore, watch};
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Sessions, Throttle};
 use crate::camera::Cameras;
 use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::domain::case::StepKind;
-use crate::domain::id::{CameraId, DoorId};
+use crate::domain::id::{CameraId, CompoundId, DoorId};
 use crate::domain::place::Place;
 use crate::door::Doors;
 use crate::entry::{EntryOptions, NextCards};
@@ -50,10 +53,13 @@ use crate::time::Clock;
 
 use api::cases::step;
 pub use api::probes::PROBES_MAX;
+pub use front::Front;
 pub use host::Hosts;
 pub use live::LiveFeed;
+pub use looks::Looks;
 pub use problem::Problem;
-pub use serve::serve;
+pub use serve::{Door as WebDoor, serve};
+pub use tls::{WebTls, WebTlsError, WebTlsFiles};
 pub use viewer::ViewerPlaces;
 
 /// Longest time a request may take; a clip's export is well below a second.
@@ -92,8 +98,20 @@ pub struct Api {
     pub cameras: Cameras,
     /// The doors and how they are.
     pub doors: Doors,
-    /// Who may change what.
+    /// The compound's id and name.
+    pub compound: Arc<(CompoundId, String)>,
+    /// Who may do what.
     pub accounts: Accounts,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// How often a log-in may be tried.
+    pub throttle: Arc<Throttle>,
+    /// Passwords checked at the same time: each takes 19 MiB and a processor.
+    pub hashing: Arc<Semaphore>,
+    /// The looks of the last minutes.
+    pub looks: Arc<Looks>,
+    /// Whose word on who asks is taken.
+    pub front: Front,
     /// Deliveries that can be retried.
     pub outbox: Outbox,
     /// The cases of alerts, and the steps people take.
@@ -147,11 +165,12 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let known = middleware::from_fn_with_state(api.clone(), principal::known);
+    let known = middleware::from_fn_with_state(api.clone(), gate::known);
     let for_accounts = duty_routes()
         .merge(office_routes())
         .merge(site_routes())
-        .merge(watching());
+        .merge(watching())
+        .merge(account_routes());
     let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
     Router::new()
         .nest("/api/v1", v1)
@@ -171,7 +190,31 @@ pub fn router(api: Api) -> Router {
 
 /// What nobody needs an account for.
 fn routes_for_anyone() -> Router<Api> {
-    Router::new().route("/openapi.json", get(api::openapi::document))
+    Router::new()
+        .route("/me", get(api::login::me))
+        .route("/login", post(api::login::login))
+        .route("/setup", post(api::login::setup))
+        .route("/openapi.json", get(api::openapi::document))
+}
+
+/// Accounts, sessions, and who did what.
+fn account_routes() -> Router<Api> {
+    Router::new()
+        .route("/logout", post(api::login::logout))
+        .route("/me/password", put(api::login::password))
+        .route(
+            "/accounts",
+            get(api::accounts::list).post(api::accounts::add),
+        )
+        .route(
+            "/accounts/{name}",
+            put(api::accounts::put).delete(api::accounts::remove),
+        )
+        .route("/accounts/{name}/invite", post(api::accounts::invite))
+        .route("/sessions", get(api::accounts::sessions))
+        .route("/sessions/{id}", delete(api::accounts::end_session))
+        .route("/audit", get(api::audit::list))
+        .route("/audit/export.csv", get(api::audit::export))
 }
 
 /// Entries, alerts, cases and figures: what a duty room works with.

@@ -1,6 +1,7 @@
 //! Connections: accepted, each served in a task of its own, and ended in order.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,10 +12,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info_span};
 
+use super::front::Front;
 use super::listener::{Capped, Line};
+use super::tls::WebTls;
 use super::{Api, router};
 use crate::supervise::Supervisor;
 
@@ -22,29 +27,99 @@ use crate::supervise::Supervisor;
 /// request's head. Who sends a head byte by byte, or nothing, does not keep one of the places.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// Longest time from a connection to the end of its TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// Who is let in at all, before anything is asked.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Encrypts; `None`: then only this machine and [`Front::trusted_proxies`] get a connection, since
+    /// passwords would cross the network for anyone to read.
+    pub tls: Option<WebTls>,
+    /// Whom we believe.
+    pub front: Front,
+}
+
+impl Door {
+    fn lets_in(&self, peer: SocketAddr) -> bool {
+        let peer = peer.ip().to_canonical();
+        self.tls.is_some() || peer.is_loopback() || self.front.trusted_proxies.contains(&peer)
+    }
+}
+
 /// Answers requests on `listener`, each connection as a task of `group`, until that is told to end;
 /// requests in hand are finished.
 ///
 /// # Errors
 /// None: a failed `accept` is tried again.
-pub async fn serve(listener: TcpListener, api: Api, group: Supervisor) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    door: Door,
+    api: Api,
+    group: Supervisor,
+) -> io::Result<()> {
     let stop = group.token();
     let mut listener = Capped::new(listener);
     let router = router(api);
+    let acceptor = door.tls.as_ref().map(WebTls::acceptor);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
+        if !door.lets_in(peer) {
+            debug!(%peer, "connection refused: neither TLS nor a proxy that is trusted");
+            continue;
+        }
         let line = Line {
             seat: stream.seat(),
             peer,
+            is_tls: acceptor.is_some(),
             stop: stop.clone(),
         };
         let router = router.clone().layer(Extension(line));
-        let served = connection(stream, router, stop.clone());
-        group.spawn("web-connection", info_span!("web-connection"), served);
+        let span = info_span!("web-connection");
+        match acceptor.clone() {
+            None => {
+                let served = connection(stream, router, stop.clone());
+                group.spawn("web-connection", span, served);
+            }
+            Some(acceptor) => {
+                let stop = stop.clone();
+                let served = async move {
+                    if let Some(stream) = encrypted(stream, &acceptor, &stop).await {
+                        connection(stream, router, stop).await;
+                    }
+                };
+                group.spawn("web-connection", span, served);
+            }
+        }
+    }
+}
+
+/// The connection once both sides have agreed; `None` when they do not in time.
+async fn encrypted<S>(
+    stream: S,
+    acceptor: &TlsAcceptor,
+    stop: &CancellationToken,
+) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let agreed = tokio::select! {
+        biased;
+        () = stop.cancelled() => return None,
+        agreed = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)) => agreed,
+    };
+    match agreed {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(err)) => {
+            // A browser that does not know the certificate's authority, or no TLS at all.
+            debug!(error = %err, "TLS handshake failed");
+            None
+        }
+        Err(_) => None,
     }
 }
 

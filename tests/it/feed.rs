@@ -483,9 +483,9 @@ async fn with_tls_a_reader_shows_a_certificate_of_the_authority() {
 
 /// Who looked is on the disk, numbered from 1.
 fn looks(store: &Store) -> HashMap<u64, String> {
-    let rows = store.scan(tables::AUDIT, &());
+    let rows = store.scan(tables::AUDIT_LOG, &());
     rows.map(|row| {
-        row.map(|(number, record)| (number, record.by.name.to_string()))
+        row.map(|(number, record)| (number, record.event.by.unwrap().name.to_string()))
             .unwrap()
     })
     .collect()

@@ -22,6 +22,7 @@ mod feed;
 mod footage;
 mod installer;
 mod door;
+mod access;
 mod account;
 mod camera;
 mod harness_works;

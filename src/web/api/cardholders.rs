@@ -19,6 +19,7 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::{Action, may};
 use crate::web::extract::{Asked, Body, Id, Ids, IfRevision};
+use crate::web::looks;
 use crate::web::page::Page;
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -140,18 +141,20 @@ pub(crate) async fn add(
     Body(body): Body<CardholderBody>,
 ) -> Result<impl IntoResponse, Problem> {
     let action = Action::ChangeRoster;
-    let dwelling = known_dwelling(&api.roster, &principal, action, &dwelling)?;
+    let home = known_dwelling(&api.roster, &principal, action, &dwelling)?;
     let id = match &body.id {
         Some(id) => holder_id(id)?,
         None => holder_id(&format!("h-{:016x}", fastrand::u64(..)))?,
     };
-    let facts = facts(&body, dwelling)?;
+    let facts = facts(&body, home.clone())?;
     let change = Change::AddHolder(id.clone(), facts);
     let applied = api
         .roster
-        .apply(Batch::one(principal.actor, body.why, change))
+        .apply(Batch::one(principal.actor.clone(), body.why, change))
         .await?;
-    done(&applied)?;
+    if done(&applied)?.is_some() {
+        changed(&api, &principal, &home, &id, "added").await?;
+    }
     let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
     Ok(tagged(StatusCode::CREATED, view))
 }
@@ -168,7 +171,7 @@ pub(crate) async fn change(
     let id = found_in(&api.roster, &dwelling, &holder).await?;
     let to = match &body.dwelling {
         Some(to) => known_dwelling(&api.roster, &principal, action, to.as_str())?,
-        None => home,
+        None => home.clone(),
     };
     let step = Step {
         change: Change::ChangeHolder(id.clone(), facts(&body, to)?),
@@ -176,9 +179,11 @@ pub(crate) async fn change(
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.actor, body.why, step))
+        .apply(Batch::one(principal.actor.clone(), body.why, step))
         .await?;
-    done(&applied)?;
+    if done(&applied)?.is_some() {
+        changed(&api, &principal, &home, &id, "changed").await?;
+    }
     let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
     Ok(tagged(StatusCode::OK, view))
 }
@@ -190,18 +195,35 @@ pub(crate) async fn remove(
     IfRevision(if_revision): IfRevision,
     Asked(query): Asked<WhyQuery>,
 ) -> Result<StatusCode, Problem> {
-    known_dwelling(&api.roster, &principal, Action::ChangeRoster, &dwelling)?;
+    let action = Action::ChangeRoster;
+    let home = known_dwelling(&api.roster, &principal, action, &dwelling)?;
     let id = found_in(&api.roster, &dwelling, &holder).await?;
     let step = Step {
-        change: Change::RemoveHolder(id),
+        change: Change::RemoveHolder(id.clone()),
         if_revision,
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.actor, query.why, step))
+        .apply(Batch::one(principal.actor.clone(), query.why, step))
         .await?;
-    done(&applied)?;
+    if done(&applied)?.is_some() {
+        changed(&api, &principal, &home, &id, "removed").await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Records the change by ids alone: the audit holds no names.
+async fn changed(
+    api: &Api,
+    principal: &Principal,
+    home: &DwellingId,
+    id: &CardholderId,
+    what: &str,
+) -> Result<(), Problem> {
+    let book = api.roster.book();
+    let place = book.household(home).map(|home| home.dwelling.place.clone());
+    let detail = format!("cardholder {id} {what}");
+    looks::changed(api, principal, home.as_str(), place, detail).await
 }
 
 /// The cardholder's id, if the person is one of that dwelling.

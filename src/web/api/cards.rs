@@ -20,6 +20,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Body, Id, IfRevision};
+use crate::web::looks;
 use crate::web::page::{Page, Paging, gather};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -173,10 +174,13 @@ pub(crate) async fn issue(
     let change = Change::IssueCard(number, facts);
     let applied = api
         .roster
-        .apply(Batch::one(principal.actor, body.why, change))
+        .apply(Batch::one(principal.actor.clone(), body.why, change))
         .await?;
     let status = match done(&applied)? {
-        Some(_) => StatusCode::CREATED,
+        Some(_) => {
+            changed(&api, &principal, key, "issued").await?;
+            StatusCode::CREATED
+        }
         None => StatusCode::OK,
     };
     // Kept until now: who was refused may give the same card to somebody else.
@@ -223,7 +227,7 @@ pub(crate) async fn redate(
         change: Change::RedateCard(key, validity),
         if_revision,
     };
-    change(api, principal, step, (key, body.why)).await
+    change(api, principal, step, (key, body.why, "dated anew")).await
 }
 
 pub(crate) async fn revoke(
@@ -262,23 +266,53 @@ async fn set_state(
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let key = card_key(id)?;
     let step = Step::from(Change::SetCardState(key, state));
-    change(api, principal, step, (key, why)).await
+    let what = match state {
+        CardState::Active => "found",
+        CardState::Lost => "lost",
+        CardState::Revoked => "revoked",
+    };
+    change(api, principal, step, (key, why, what)).await
 }
 
 async fn change(
     api: Api,
     principal: Principal,
     step: Step,
-    (key, why): (CardKey, String),
+    (key, why, what): (CardKey, String, &str),
 ) -> Result<impl IntoResponse + use<>, Problem> {
     authorise(&principal, Action::ChangeRoster, None)?;
     let (roster, by) = (api.roster.clone(), principal.actor.clone());
-    let known = move || known_card(&roster, &principal, Action::ChangeRoster, &key);
+    let asks = principal.clone();
+    let known = move || known_card(&roster, &asks, Action::ChangeRoster, &key);
     blocking("read a card", known).await??;
     let applied = api.roster.apply(Batch::one(by, why, step)).await?;
-    done(&applied)?;
+    if done(&applied)?.is_some() {
+        changed(&api, &principal, key, what).await?;
+    }
     let view = blocking("read a card", move || view(&api.roster, &key)).await??;
     Ok(tagged(StatusCode::OK, view))
+}
+
+/// Records the change by ids alone: the audit holds no names and no card numbers.
+async fn changed(
+    api: &Api,
+    principal: &Principal,
+    key: CardKey,
+    what: &str,
+) -> Result<(), Problem> {
+    let roster = api.roster.clone();
+    let found = blocking("read a card", move || roster.card(&key)).await??;
+    let (dwelling, holder) = match &found {
+        Some((dwelling, record)) => (dwelling.as_str(), record.holder.as_str()),
+        None => ("", ""),
+    };
+    let book = api.roster.book();
+    let home = found
+        .as_ref()
+        .and_then(|(dwelling, _)| book.household(dwelling));
+    let place = home.map(|home| home.dwelling.place.clone());
+    let detail = format!("card {} of {holder} {what}", key.card_id());
+    looks::changed(api, principal, dwelling, place, detail).await
 }
 
 /// Refuses a card of a dwelling where `action` may not be done. One that is not there is for its handler

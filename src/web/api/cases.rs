@@ -23,6 +23,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::Action;
 use crate::web::extract::{Id, Raw};
+use crate::web::looks;
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -130,10 +131,16 @@ async fn take(
     kind: StepKind,
     body: Bytes,
 ) -> Result<Json<AlertView>, Problem> {
-    let alert = find(&api, &principal, Action::MoveCase(kind), &id)?.id;
+    let found = find(&api, &principal, Action::MoveCase(kind), &id)?;
+    let alert = found.id;
     let step = read_step(kind, &body)?;
-    match api.cases.take(alert, principal.actor, step).await? {
-        StepAnswer::Taken(_) | StepAnswer::Repeated(_) => {}
+    let by = principal.actor.clone();
+    match api.cases.take(alert, by, step).await? {
+        StepAnswer::Taken(_) => {
+            let detail = kind.as_str().to_owned();
+            looks::case_changed(&api, &principal, alert, found.place, detail).await?;
+        }
+        StepAnswer::Repeated(_) => {}
         StepAnswer::Refused(refusal, case) => return Err(refused(kind, &refusal, &case)),
         StepAnswer::NoCase => {
             let detail = "this alert opened no case: it is of severity 4, or older than cases are";

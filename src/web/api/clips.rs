@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::entries::find;
 use crate::clip::{self, ClipError};
+use crate::domain::audit::AuditAct;
 use crate::domain::clip::{ClipRecord, ClipState, MissedReason};
 use crate::domain::entry::Entry;
 use crate::domain::id::CameraId;
@@ -17,6 +18,7 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::Action;
 use crate::web::extract::{Asked, Id};
+use crate::web::looks::{self, Grounds, Look, Why};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -29,6 +31,37 @@ const THUMBNAIL_WIDTH_MAX: u32 = 640;
 pub(crate) struct ClipQuery {
     /// One of the door's cameras; the first when absent.
     camera: Option<CameraId>,
+    /// Why, in words; a person at the console says this or the case.
+    reason: Option<String>,
+    /// The alert whose case it is for.
+    case: Option<String>,
+}
+
+impl ClipQuery {
+    fn why(&self) -> Why {
+        Why {
+            reason: self.reason.clone(),
+            case: self.case.clone(),
+        }
+    }
+}
+
+/// Records the look; the clip is there, and nothing of it has left yet.
+async fn looked(
+    api: &Api,
+    principal: &Principal,
+    act: AuditAct,
+    (entry, clip): (&Entry, &ClipRecord),
+    grounds: Grounds,
+) -> Result<(), Problem> {
+    let camera = clip.camera.as_ref().map(|id| format!("camera {id}"));
+    let look = Look {
+        act,
+        target: entry.id.to_string(),
+        place: Some(entry.place.clone()),
+        detail: camera.unwrap_or_default(),
+    };
+    looks::look(api, principal, look, grounds).await
 }
 
 pub(crate) async fn video(
@@ -39,9 +72,12 @@ pub(crate) async fn video(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;
+    let shown = (&entry, clip);
+    looked(&api, &principal, AuditAct::Clip, shown, grounds).await?;
     let name = format!("{}-{}.mp4", entry.door, entry.at.file_label());
     let mut response = ranged(&exported.file, &headers, "video/mp4");
     let disposition = format!("inline; filename=\"{name}\"");
@@ -60,12 +96,15 @@ pub(crate) async fn thumbnail(
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Response, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
+    let shown = (&entry, clip);
     let (root, clip, at) = (api.shelf.footage_root().to_owned(), clip.clone(), entry.at);
     let drawn = move || clip::thumbnail(&root, &clip, at, THUMBNAIL_WIDTH_MAX);
     let jpeg = blocking("draw thumbnail", drawn)
         .await?
         .map_err(|err| clip_problem(&api, &err))?;
+    looked(&api, &principal, AuditAct::Thumbnail, shown, grounds).await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), PRIVATE], jpeg).into_response())
 }
 
@@ -76,9 +115,12 @@ pub(crate) async fn manifest(
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let entry = find(&api, &principal, Action::SeeClips, &id)?;
+    let grounds = Grounds::of(&api, &principal, &query.why(), false)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;
+    let shown = (&entry, clip);
+    looked(&api, &principal, AuditAct::Manifest, shown, grounds).await?;
     Ok(Json(clip::manifest(&entry, clip, &exported)))
 }
 

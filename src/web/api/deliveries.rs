@@ -17,6 +17,7 @@ use crate::telemetry::Component;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
+use crate::web::looks;
 use crate::web::page::{Page, Paging};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -79,6 +80,8 @@ pub(crate) async fn retry(
     match api.outbox.retry(id.clone()).await? {
         Some(true) => {
             info!(delivery = %id, by = %principal.actor.name, "dead letter taken up again");
+            let target = format!("delivery {id}");
+            looks::changed(&api, &principal, target, None, "taken up again").await?;
             Ok(StatusCode::ACCEPTED)
         }
         Some(false) => Err(Problem::new(
@@ -122,6 +125,10 @@ pub(crate) async fn retry_all(
     let retried = api.outbox.retry_all(query.linkage.as_ref()).await?;
     let linkage = query.linkage.as_ref().map(tracing::field::display);
     info!(retried, linkage, by = %principal.actor.name, "dead letters taken up again");
+    let of = query.linkage.as_ref().map(LinkageId::as_str);
+    let target = format!("deliveries of {}", of.unwrap_or("every linkage"));
+    let detail = format!("{retried} taken up again");
+    looks::changed(&api, &principal, target, None, detail).await?;
     Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
 }
 

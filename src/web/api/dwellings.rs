@@ -26,6 +26,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise, may};
 use crate::web::extract::{Asked, Body, Id, IfRevision};
+use crate::web::looks;
 use crate::web::page::{Page, Paging, cursor_of, gather};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -236,6 +237,7 @@ pub(crate) async fn put(
     let id = known_dwelling(&api.roster, &principal, Action::ChangeRoster, &id)?;
     authorise(&principal, Action::ChangeRoster, Some(&body.place))?;
     let is_new = api.roster.book().household(&id).is_none();
+    let place = body.place.clone();
     let dwelling = Dwelling {
         id: id.clone(),
         place: body.place,
@@ -252,9 +254,16 @@ pub(crate) async fn put(
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.actor, body.why, step))
+        .apply(Batch::one(principal.actor.clone(), body.why, step))
         .await?;
-    done(&applied)?;
+    if done(&applied)?.is_some() {
+        let what = if is_new {
+            "dwelling added"
+        } else {
+            "dwelling changed"
+        };
+        looks::changed(&api, &principal, id.as_str(), Some(place), what).await?;
+    }
     let roster = api.roster.clone();
     let view = blocking("read a dwelling", move || view(&roster, &id, None)).await??;
     let status = if is_new {

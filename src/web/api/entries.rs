@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::{Decision, Outcome};
@@ -22,13 +21,11 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
-use crate::web::looks;
+use crate::web::looks::{self, Grounds, Look, Why};
 use crate::web::page::{Page, Paging, gather};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
-/// Longest reason for a search, in characters.
-const REASON_CHARS_MAX: usize = 200;
 /// Longest time that one person's entries are shown over: a case, not a habit.
 const PERSON_SPAN_MAX: Duration = Duration::from_secs(31 * 86_400);
 
@@ -188,28 +185,11 @@ async fn search_person(
     holder: CardholderId,
 ) -> Result<(), Problem> {
     authorise(principal, Action::SearchPerson, None)?;
-    let given = |text: &Option<String>| {
-        let text = text.as_deref().map(str::trim).unwrap_or_default();
-        (!text.is_empty()).then(|| text.to_owned())
+    let why = Why {
+        reason: query.reason.clone(),
+        case: query.case.clone(),
     };
-    let (reason, case) = (given(&query.reason), given(&query.case));
-    let is_long = |text: &Option<String>| {
-        text.as_ref()
-            .is_some_and(|text| text.chars().count() > REASON_CHARS_MAX)
-    };
-    if is_long(&reason) || is_long(&case) {
-        let detail = format!("reason and case: at most {REASON_CHARS_MAX} characters");
-        return Err(Problem::bad_request(detail));
-    }
-    if reason.is_none() && case.is_none() {
-        let detail =
-            "searching for a person needs `reason` (why, in words) or `case` (an alert's id)";
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "reason-needed",
-            detail,
-        ));
-    }
+    let grounds = Grounds::of(api, principal, &why, true)?;
     let to = query.to.unwrap_or_else(|| api.video.clock().now());
     let from = query.from.unwrap_or_else(|| to.minus(PERSON_SPAN_MAX));
     if to.since(from) > PERSON_SPAN_MAX {
@@ -220,13 +200,15 @@ async fn search_person(
     let (roster, id) = (api.roster.clone(), holder.clone());
     let found = blocking("read a cardholder", move || roster.holder(&id)).await??;
     let found = found.ok_or_else(|| Problem::not_found("no such cardholder"))?;
-    // Recorded for each page, since each is a look.
-    let act = AuditAct::PersonSearched {
-        holder,
-        reason,
-        case,
+    let book = api.roster.book();
+    let home = book.household(&found.dwelling);
+    let look = Look {
+        act: AuditAct::Person,
+        target: holder.to_string(),
+        place: home.map(|home| home.dwelling.place.clone()),
+        detail: String::new(),
     };
-    looks::record(api, principal, act).await?;
+    looks::look(api, principal, look, grounds).await?;
     query.dwelling = Some(query.dwelling.take().unwrap_or(found.dwelling));
     Ok(())
 }

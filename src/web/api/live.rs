@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -18,7 +18,7 @@ use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id, Nothing};
 use crate::web::listener::{Line, STREAMS_MAX};
-use crate::web::looks;
+use crate::web::looks::{self, Grounds, Look};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 use crate::web::viewer::{self, MESSAGE_BYTES_MAX};
@@ -26,24 +26,16 @@ use crate::web::viewer::{self, MESSAGE_BYTES_MAX};
 /// How long a client may take from our `101` to the first byte of its WebSocket.
 const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Opens a viewer; `docs/live.md` says what goes over it.
+/// Opens a viewer; `docs/live.md` says what goes over it. That a page of ours opens it is seen to in
+/// `web::gate`.
 pub(crate) async fn open(
     State(api): State<Api>,
     principal: Principal,
     line: Option<Extension<Line>>,
     Asked(Nothing {}): Asked<Nothing>,
-    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     authorise(&principal, Action::SeeLive, None)?;
-    if !viewer::is_of_our_origin(&headers) {
-        let detail = "a page of another origin may not open a viewer";
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "foreign-origin",
-            detail,
-        ));
-    }
     let upgrade = upgrade.map_err(|err| {
         let detail = format!("this path is a WebSocket: {}", err.body_text());
         Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", detail)
@@ -90,8 +82,13 @@ pub(crate) async fn picture(
     let id = CameraId::new(&id).or(Err(no_camera()))?;
     let place = api.cameras.place(&id).ok_or_else(no_camera)?;
     authorise(&principal, Action::SeeLive, Some(&place))?;
-    let look = AuditAct::PictureSeen { camera: id.clone() };
-    looks::record(&api, &principal, look).await?;
+    let look = Look {
+        act: AuditAct::Picture,
+        target: id.to_string(),
+        place: Some(place),
+        detail: String::new(),
+    };
+    looks::look(&api, &principal, look, Grounds::default()).await?;
     let drawn = match api.video.newest_picture(&id).await {
         Ok(drawn) => drawn,
         Err(err @ PictureFault::NoFrame) => {

@@ -1,6 +1,8 @@
 //! The resources of `/api/v1`, one a file.
 
+pub(super) mod accounts;
 pub(super) mod alerts;
+pub(super) mod audit;
 pub(super) mod cameras;
 pub(super) mod cardholders;
 pub(super) mod cards;
@@ -13,6 +15,7 @@ pub(super) mod entries;
 pub(super) mod figures;
 mod ledger_views;
 mod health;
+pub(super) mod login;
 pub(super) mod live;
 pub(super) mod next_card;
 pub(super) mod openapi;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alerts::find;
 use crate::case::{PICTURE_BYTES_MAX, PICTURES_MAX, PictureAnswer, PictureError};
+use crate::domain::audit::AuditAct;
 use crate::domain::case::{Picture, PictureFormat, PictureWhen, StepKind};
 use crate::domain::id::AlertId;
 use crate::domain::role::Actor;
@@ -17,6 +18,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::Action;
 use crate::web::extract::{Asked, Id, Ids, Raw};
+use crate::web::looks::{self, Grounds, Look};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -73,10 +75,9 @@ async fn add_one(
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let action = Action::MoveCase(StepKind::Resolve);
-    let alert = find(&api, &principal, action, &id)?.id;
-    let added = api
-        .cases
-        .add_picture(alert, principal.actor, query.when, body);
+    let found = find(&api, &principal, action, &id)?;
+    let (alert, by) = (found.id, principal.actor.clone());
+    let added = api.cases.add_picture(alert, by, query.when, body);
     let (status, picture) = match added.await? {
         PictureAnswer::Added(picture) => (StatusCode::CREATED, picture),
         PictureAnswer::Known(picture) => (StatusCode::OK, picture),
@@ -104,6 +105,8 @@ async fn add_one(
         }
         PictureAnswer::NoCase => return Err(Problem::not_found("no such alert with a case")),
     };
+    let detail = format!("picture {} added", picture.sha256);
+    looks::case_changed(&api, &principal, alert, found.place, detail).await?;
     Ok((status, Json(PictureView::new(alert, picture))).into_response())
 }
 
@@ -112,10 +115,19 @@ pub(crate) async fn one(
     principal: Principal,
     Ids(id, sha256): Ids,
 ) -> Result<Response, Problem> {
-    let alert = find(&api, &principal, Action::SeeClips, &id)?.id;
+    let found = find(&api, &principal, Action::SeeClips, &id)?;
+    let (alert, place) = (found.id, found.place);
     let Some((picture, bytes)) = api.cases.picture(alert, &sha256).await? else {
         return Err(Problem::not_found("no such picture of this alert's case"));
     };
+    let look = Look {
+        act: AuditAct::Picture,
+        target: format!("picture {}", picture.sha256),
+        place: Some(place),
+        detail: String::new(),
+    };
+    // A picture of a case is looked at for that case.
+    looks::look(&api, &principal, look, Grounds::of_case(alert)).await?;
     let kind = HeaderValue::from_static(picture.format.media_type());
     // What a name names never changes, but who may see it may.
     let cache = HeaderValue::from_static("private, no-cache");

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::camera::{self, CameraOptions, Codec, KeyFrame, Probe, SessionError, Transport};
+use crate::domain::audit::AuditAct;
 use crate::domain::id::{CameraId, LinkageId};
 use crate::domain::secret::Secret;
 use crate::error::chain;
@@ -21,6 +22,7 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Body, Id, Nothing};
+use crate::web::looks::{self, Grounds, Look};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -108,11 +110,21 @@ pub(crate) async fn camera(
     Body(question): Body<ProbeQuestion>,
 ) -> Result<Json<ProbeAnswer>, Problem> {
     authorise(&principal, Action::ChangeSite, None)?;
+    let about = question.camera.clone();
     let target = target(&api, question)?;
     let _permit = api.probes.try_acquire().map_err(|_full| {
         let detail = "other cameras are being looked at; try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
     })?;
+    // It shows a live picture, so it is a look like any other.
+    let host = target.url.host_str().unwrap_or_default();
+    let look = Look {
+        act: AuditAct::Picture,
+        target: about.as_ref().map_or(host.to_owned(), CameraId::to_string),
+        place: about.as_ref().and_then(|id| api.place_of_camera(id)),
+        detail: format!("probe of {host}"),
+    };
+    looks::look(&api, &principal, look, Grounds::default()).await?;
     let has_login = target.login.is_some();
     let looked = camera::probe_picture(
         &target.url,

@@ -1,6 +1,5 @@
 //! `POST /roster/import`, `GET /roster/export`, `/roster/report.xlsx` and `/roster/template.xlsx`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,8 +11,6 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
-use crate::audit;
-use crate::domain::audit::{AuditAct, AuditRecord};
 use crate::roster::sheet::{
     self, ExportError, FileFormat, ImportError, ImportOptions, ImportReport, Language, Missing,
 };
@@ -22,6 +19,7 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Nothing};
+use crate::web::looks;
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -97,7 +95,7 @@ pub(crate) async fn import(
     })?;
     let turn = take_turn(&api)?;
     let options = ImportOptions {
-        by: principal.actor,
+        by: principal.actor.clone(),
         why: query.why,
         mode: match query.mode {
             ModeWord::AllOrNothing => Mode::AllOrNothing,
@@ -118,6 +116,15 @@ pub(crate) async fn import(
         applied = report.applied,
         "roster imported"
     );
+    if report.applied {
+        let detail = format!(
+            "imported: {} rows, {} changes, {} rows refused",
+            report.rows,
+            report.n_changes(),
+            report.refused_rows
+        );
+        looks::changed(&api, &principal, "roster", None, detail).await?;
+    }
     Ok((status_of(&report), Json(report)).into_response())
 }
 
@@ -140,11 +147,8 @@ pub(crate) async fn export(
     let ExportQuery { format, lang } = query;
     let made = blocking("export the roster", move || roster.export(format, lang)).await??;
     drop(turn);
-    let act = AuditAct::RosterTaken {
-        n_dwellings: made.n_dwellings,
-        n_cards: made.n_cards,
-    };
-    record(&api, &principal, act).await?;
+    let detail = format!("{} dwellings, {} cards", made.n_dwellings, made.n_cards);
+    record(&api, &principal, "roster", detail).await?;
     Ok(match format {
         FileFormat::Xlsx => attachment("roster.xlsx", XLSX, made.bytes),
         FileFormat::Csv => attachment("roster.csv", CSV, made.bytes),
@@ -161,8 +165,8 @@ pub(crate) async fn report(
     let roster = api.roster.clone();
     let made = blocking("make the report", move || roster.report()).await??;
     drop(turn);
-    let n_dwellings = made.n_dwellings;
-    record(&api, &principal, AuditAct::ReportTaken { n_dwellings }).await?;
+    let detail = format!("{} dwellings", made.n_dwellings);
+    record(&api, &principal, "report", detail).await?;
     Ok(attachment("report.xlsx", XLSX, made.bytes))
 }
 
@@ -174,16 +178,15 @@ pub(crate) async fn template(Asked(Nothing {}): Asked<Nothing>) -> Result<Respon
 }
 
 /// Who took what away, and when: durable before a byte of it leaves, and a line in the log.
-async fn record(api: &Api, principal: &Principal, act: AuditAct) -> Result<(), Problem> {
-    info!(by = %principal.actor.name, role = %principal.actor.role, ?act, "roster exported");
-    let record = AuditRecord {
-        at: api.roster.moment().at,
-        by: principal.actor.clone(),
-        from: principal.from.map(|from| SocketAddr::new(from, 0)),
-        act,
-    };
-    audit::append(&api.store, record).await?;
-    Ok(())
+async fn record(
+    api: &Api,
+    principal: &Principal,
+    what: &str,
+    detail: String,
+) -> Result<(), Problem> {
+    let by = &principal.actor;
+    info!(by = %by.name, role = %by.role, what, detail, "taken away as a file");
+    looks::exported(api, principal, what, detail).await
 }
 
 fn take_turn(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {

@@ -16,6 +16,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::Asked;
+use crate::web::looks;
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -71,6 +72,8 @@ pub(crate) async fn spreadsheet(
     let query = read(&api, &principal, &query)?;
     let label = query.from.utc_day();
     let bytes = api.cases.spreadsheet(query).await?;
+    let what = format!("from {label}, {} bytes", bytes.len());
+    looks::exported(&api, &principal, "statistics", what).await?;
     let disposition = format!("attachment; filename=\"statistics-{label}.xlsx\"");
     let disposition =
         HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static("attachment"));

@@ -12,7 +12,6 @@ mod wire;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use axum::http::{HeaderMap, header, uri::Authority};
 use futures_util::stream::SplitStream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
@@ -81,20 +80,6 @@ impl End {
             reason: cut.unwrap_or_default().into(),
         })
     }
-}
-
-/// Does the request come from a page of ours? One without `Origin` comes from a program.
-pub(super) fn is_of_our_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
-    let Some(origin) = text(header::ORIGIN) else {
-        return true;
-    };
-    let authority = |text: &str| text.parse::<Authority>().ok();
-    let asked = text(header::HOST).and_then(authority);
-    let from = origin
-        .split_once("://")
-        .and_then(|(_, rest)| authority(rest));
-    asked.is_some() && from == asked
 }
 
 /// Shows `principal` what it asks for over `socket`, until one side ends it.
@@ -167,31 +152,6 @@ async fn listen(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn only_a_page_of_ours_and_a_program_may_open_a_viewer() {
-        let ours = |host: &'static str, origin: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static(host));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            is_of_our_origin(&headers)
-        };
-        assert!(ours("127.0.0.1:8080", None));
-        assert!(ours("127.0.0.1:8080", Some("http://127.0.0.1:8080")));
-        assert!(ours("gate.example", Some("https://gate.example")));
-        for foreign in [
-            "http://evil.example",
-            "http://127.0.0.1:8081",
-            "http://127.0.0.1:8080.evil.example",
-            "null",
-            "",
-        ] {
-            assert!(!ours("127.0.0.1:8080", Some(foreign)), "{foreign}");
-        }
-    }
 
     #[test]
     fn a_farewell_fits_into_its_frame() {

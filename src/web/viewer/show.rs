@@ -19,7 +19,7 @@ use crate::domain::id::CameraId;
 use crate::live::{Plays, Shown, Watch};
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
-use crate::web::looks;
+use crate::web::looks::{self, Grounds, Look};
 use crate::web::principal::Principal;
 
 /// How often a viewer is told how its cameras are.
@@ -169,12 +169,15 @@ impl Show {
         if self.recorded.get(camera) == Some(&hour) {
             return Ok(());
         }
-        let look = AuditAct::LiveSeen {
-            camera: camera.clone(),
-            case: case.map(str::to_owned),
+        let look = Look {
+            act: AuditAct::Live,
+            target: camera.to_string(),
+            place: self.api.cameras.place(camera),
+            detail: String::new(),
         };
         // Who looked must be known, or nothing is shown. The cause is logged where it is met.
-        let recorded = looks::record(&self.api, &self.principal, look).await;
+        let grounds = Grounds::said(case);
+        let recorded = looks::record(&self.api, &self.principal, look, grounds).await;
         recorded.or(Err(End::Failed))?;
         self.recorded.insert(camera.clone(), hour);
         Ok(())

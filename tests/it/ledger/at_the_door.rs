@@ -39,7 +39,7 @@ async fn a_card_is_issued_by_reading_it_at_a_door_and_a_trail_names_nobody() {
     };
     let mut registry = stairgate::telemetry::registry();
     let store = Store::open(&options, &Supervisor::new(), &mut registry).unwrap();
-    let rows = store.scan(tables::AUDIT, &());
+    let rows = store.scan(tables::AUDIT_LOG, &());
     let audit: Vec<String> = rows
         .map(|row| serde_json::to_string(&row.unwrap().1).unwrap())
         .collect();

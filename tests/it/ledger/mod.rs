@@ -3,7 +3,7 @@
 mod at_the_door;
 mod last_place;
 mod secrecy;
-mod site;
+pub(crate) mod site;
 
 use std::time::Duration;
 

@@ -13,23 +13,23 @@ use crate::harness::net::free_port;
 use crate::harness::temp_dir;
 use crate::harness::wait::eventually_ok;
 
-pub(super) struct Site {
+pub(crate) struct Site {
     dir: tempfile::TempDir,
-    pub(super) gateway: Gateway,
-    pub(super) token: String,
+    pub(crate) gateway: Gateway,
+    pub(crate) token: String,
     client: reqwest::Client,
     n_swipes: u64,
 }
 
 /// A rented dwelling of `b03-u2`.
-pub(super) fn rented(number: &str, area_m2: &str) -> Value {
+pub(crate) fn rented(number: &str, area_m2: &str) -> Value {
     json!({
         "place": "b03-u2", "number": number, "area_m2": area_m2, "tenure": "rented", "why": "register",
     })
 }
 
 /// A tenant.
-pub(super) fn holder(id: &str, name: &str) -> Value {
+pub(crate) fn holder(id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "relation": "tenant", "why": "moved in"})
 }
 
@@ -60,12 +60,12 @@ door = [
 }
 
 impl Site {
-    pub(super) async fn start(mosquitto: &Mosquitto) -> Site {
+    pub(crate) async fn start(mosquitto: &Mosquitto) -> Site {
         Site::with(mosquitto, "", &[]).await
     }
 
     /// With more configuration, and files beside it.
-    pub(super) async fn with(mosquitto: &Mosquitto, more: &str, files: &[(&str, &str)]) -> Site {
+    pub(crate) async fn with(mosquitto: &Mosquitto, more: &str, files: &[(&str, &str)]) -> Site {
         let dir = temp_dir();
         let web = format!("127.0.0.1:{}", free_port());
         for (name, text) in files {
@@ -86,12 +86,12 @@ impl Site {
         site
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A new token; it is known when this returns.
-    pub(super) async fn token(&self, name: &str, role: &str) -> String {
+    pub(crate) async fn token(&self, name: &str, role: &str) -> String {
         let config = self.path("gateway.toml");
         let config = config.to_str().unwrap();
         let args = ["user", "token", name, "--role", role, "--config", config];
@@ -134,36 +134,36 @@ impl Site {
         http::send(request).await.unwrap()
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.get_as(Some(&self.token), path).await
     }
 
-    pub(super) async fn get_as(&self, token: Option<&str>, path: &str) -> Answer {
+    pub(crate) async fn get_as(&self, token: Option<&str>, path: &str) -> Answer {
         self.send(self.request(reqwest::Method::GET, path), token, None)
             .await
     }
 
-    pub(super) async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.put_as(Some(&self.token), path, body).await
     }
 
-    pub(super) async fn put_as(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put_as(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
         self.send(self.request(reqwest::Method::PUT, path), token, Some(body))
             .await
     }
 
-    pub(super) async fn put_if(&self, path: &str, tag: &str, body: &Value) -> Answer {
+    pub(crate) async fn put_if(&self, path: &str, tag: &str, body: &Value) -> Answer {
         let request = self
             .request(reqwest::Method::PUT, path)
             .header("if-match", tag);
         self.send(request, Some(&self.token), Some(body)).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_as(Some(&self.token), path, body).await
     }
 
-    pub(super) async fn post_as(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_as(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
         let request = self
             .request(reqwest::Method::POST, path)
             // A wait at a door is longer than other answers take.
@@ -171,18 +171,18 @@ impl Site {
         self.send(request, token, Some(body)).await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         let request = self.request(reqwest::Method::DELETE, path);
         self.send(request, Some(&self.token), None).await
     }
 
     /// A client of its own for many requests at a time.
-    pub(super) fn client(&self) -> reqwest::Client {
+    pub(crate) fn client(&self) -> reqwest::Client {
         self.client.clone()
     }
 
     /// Swipes at `door`; the entry.
-    pub(super) async fn swipe(&mut self, mosquitto: &Mosquitto, door: &str, card: &str) -> Value {
+    pub(crate) async fn swipe(&mut self, mosquitto: &Mosquitto, door: &str, card: &str) -> Value {
         self.n_swipes += 1;
         let seq = self.n_swipes;
         self.publish_swipe(mosquitto, door, seq, card).await;
@@ -199,7 +199,7 @@ impl Site {
     }
 
     /// The same after one that [`Site::publish_swipe`] alone has made.
-    pub(super) async fn swipe_next(
+    pub(crate) async fn swipe_next(
         &mut self,
         mosquitto: &Mosquitto,
         door: &str,
@@ -210,7 +210,7 @@ impl Site {
     }
 
     /// The controller of `door` reports a swipe; does not wait for its entry.
-    pub(super) async fn publish_swipe(
+    pub(crate) async fn publish_swipe(
         &self,
         mosquitto: &Mosquitto,
         door: &str,
@@ -226,7 +226,7 @@ impl Site {
     }
 
     /// Stops it in order; its store is clean. Its folder and its log.
-    pub(super) async fn stop(self) -> (tempfile::TempDir, String) {
+    pub(crate) async fn stop(self) -> (tempfile::TempDir, String) {
         let log = self.gateway.log();
         self.gateway.stop(Duration::from_secs(20)).await;
         let config = self.dir.path().join("gateway.toml");

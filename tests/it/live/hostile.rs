@@ -201,10 +201,10 @@ async fn a_look_leaves_one_record_for_each_viewer_camera_and_hour() {
     drop(viewer);
     let looks = site.looks().await;
     let of = |part: &str| looks.iter().filter(|it| it.contains(part)).count();
-    let n_live = of("live-seen");
+    let n_live = of("\"act\":\"live\"");
     // Two when the clock struck in between.
     assert!((1..=2).contains(&n_live), "{looks:?}");
     assert_eq!(of("case 7"), n_live);
-    assert_eq!(of("picture-seen"), 1, "{looks:?}");
+    assert_eq!(of("\"act\":\"picture\""), 1, "{looks:?}");
     assert_eq!(of("officer"), n_live + 1);
 }

@@ -162,7 +162,7 @@ stairwell = [
         let mut registry = stairgate::telemetry::registry();
         let store = Store::open(&options, &Supervisor::new(), &mut registry).unwrap();
         assert_eq!(verify(&store).unwrap(), []);
-        let rows = store.scan(tables::AUDIT, &());
+        let rows = store.scan(tables::AUDIT_LOG, &());
         let looks = rows
             .map(|row| serde_json::to_string(&row.unwrap().1).unwrap())
             .collect();
