@@ -10,7 +10,6 @@ use tracing::{error, info};
 use super::{Parts, card_lists, options};
 use crate::config::{Config, Receiver};
 use crate::door::CredentialError;
-use crate::entry::{EntryOptions, Subject};
 use crate::error::chain;
 use crate::linkage::SetupError;
 use crate::roster::LedgerError;
@@ -60,7 +59,7 @@ pub(super) async fn take_in(
         None => parts.outbox.set_facts(facts),
     }
     let site = options::entry(config);
-    let before = parts.conditions.options.swap(Arc::new(site));
+    parts.conditions.options.store(Arc::new(site));
     let doors = options::doors(config).doors;
     let reloaded = parts.doors.reload(&doors, options::credentials(config));
     reloaded.map_err(ReloadError::Doors)?;
@@ -73,8 +72,10 @@ pub(super) async fn take_in(
             parts.footage.attach(feed);
         }
     }
-    let gone_cameras = changed.removed.iter().cloned().map(Subject::Camera);
-    forget(parts, gone(&before, config, old).chain(gone_cameras)).await;
+    // A failure is the store's, and it says so itself.
+    if let Err(err) = parts.conditions.forget_unknown().await {
+        error!(error = %chain(&err), "conditions cannot be ended");
+    }
     card_lists::mark_all(parts);
     info!(
         n_added = changed.added.len(),
@@ -100,29 +101,4 @@ fn keeps_couriers(config: &Config, old: &Config) -> bool {
             .linkages
             .iter()
             .any(|linkage| reads_files(&linkage.receiver))
-}
-
-/// The doors and linkages that are no longer there.
-fn gone<'c>(
-    before: &'c EntryOptions,
-    config: &'c Config,
-    old: &'c Config,
-) -> impl Iterator<Item = Subject> + 'c {
-    let doors = before.doors.keys();
-    let doors = doors.filter(|id| !config.doors.iter().any(|door| door.door.id == **id));
-    let linkages = old.linkages.iter().map(|linkage| &linkage.id);
-    let linkages = linkages.filter(|id| !config.linkages.iter().any(|known| known.id == **id));
-    doors
-        .cloned()
-        .map(Subject::Door)
-        .chain(linkages.cloned().map(Subject::Linkage))
-}
-
-/// Ends what stands on things that are gone. A failure is the store's, and it says so itself.
-async fn forget(parts: &Parts, gone: impl Iterator<Item = Subject>) {
-    for subject in gone.collect::<Vec<_>>() {
-        if let Err(err) = parts.conditions.forget(&subject).await {
-            error!(error = %chain(&err), "conditions cannot be ended");
-        }
-    }
 }

@@ -189,6 +189,7 @@ async fn raise_conditions(
     mut told: Told,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
+    conditions.forget_unknown().await?;
     let mut disk = DiskReport::default();
     told.disk.mark_changed();
     loop {

@@ -35,10 +35,11 @@ pub use cases::{move_case, remove_case};
 pub use feed::{FEED_PAGE_MAX, FeedBounds, FeedPage, FeedRecord};
 pub use listing::{
     DeliveryCursor, DeliveryCursorError, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryPage,
-    PAGE_MAX,
+    PAGE_MAX, Retried,
 };
 pub use raise::{
-    Change, GIVE_UP_AFTER, Kinds, LINKAGES_MAX, LinkagePolicy, ROWS_MAX, RaisePolicy, raise, revise,
+    Change, GIVE_UP_AFTER, Kinds, LINKAGES_MAX, LinkagePolicy, ROWS_MAX, RaisePolicy, count_more,
+    raise, revise,
 };
 
 use crate::domain::alert::DeliveryState;
@@ -104,7 +105,7 @@ pub enum OutboxEvent {
         /// What it met; for people.
         reason: String,
     },
-    /// A receiver that was reported as down takes alerts again.
+    /// A receiver takes alerts: for the first time since the start, or again after it was reported as down.
     LinkageUp {
         /// Which.
         linkage: LinkageId,
@@ -161,7 +162,8 @@ struct Hand {
 
 impl Outbox {
     /// Starts a courier for each of `linkages` (at most [`LINKAGES_MAX`], each id once), which go on
-    /// with what waits for them in the store. Take the events, and raise `linkage-down` to the others.
+    /// with what waits for them in the store. Take the events, and raise `linkage-down` to the others;
+    /// the first event of a life tells how the receiver is, whatever an earlier life has said of it.
     ///
     /// # Errors
     /// [`StoreError`] when the waiting rows cannot be read.
@@ -281,24 +283,31 @@ impl Outbox {
         listing::list(&self.0.base.store, filter, cursor, limit)
     }
 
-    /// Sends a dead delivery again; `Some(false)` when it is not dead, `None` when there is none.
+    /// Sends a dead delivery again, if its linkage is configured: nobody would send it otherwise.
     ///
     /// # Errors
     /// [`StoreError`] of the transaction.
-    pub async fn retry(&self, id: DeliveryId) -> Result<Option<bool>, StoreError> {
+    pub async fn retry(&self, id: DeliveryId) -> Result<Retried, StoreError> {
         let now = self.0.base.clock.now();
-        let retried = listing::retry(&self.0.base.store, id, now).await?;
+        let is_configured = self.raise_policy().names(&id.linkage);
+        let retried = listing::retry(&self.0.base.store, id, is_configured, now).await?;
         self.rows_changed();
         Ok(retried)
     }
 
-    /// Sends all dead deliveries again, of one linkage or of all; returns how many.
+    /// Sends all dead deliveries again, of one linkage or of all that are configured; returns how many.
     ///
     /// # Errors
     /// [`StoreError`] of a transaction.
     pub async fn retry_all(&self, linkage: Option<&LinkageId>) -> Result<usize, StoreError> {
         let now = self.0.base.clock.now();
-        let n_retried = listing::retry_all(&self.0.base.store, linkage, now).await?;
+        let policy = self.raise_policy();
+        let mut n_retried = 0;
+        for known in &policy.linkages {
+            if linkage.is_none_or(|linkage| *linkage == known.id) {
+                n_retried += listing::retry_all(&self.0.base.store, &known.id, now).await?;
+            }
+        }
         self.rows_changed();
         Ok(n_retried)
     }

@@ -100,8 +100,8 @@ async function looks(page) {
 /** Each of them has its line, with who, what and why. */
 async function lines(page) {
   await go(page, 'audit');
-  const row = (act) => page.locator('tbody tr.ant-table-row').filter({ has: page.locator('.ant-tag').getByText(act, { exact: true }) });
-  for (const [act, reason] of [['查看视频', '核对 <b>'], ['查看图片', 'see'], ['查询人员', '寻人'], ['导出', ''], ['登录', '']]) {
+  const row = (act) => page.locator('tbody tr.ant-table-row').filter({ has: page.locator('.tone').getByText(act, { exact: true }) });
+  for (const [act, reason] of [['查看视频', '核对 <b>'], ['查看截图', 'see'], ['查询人员', '寻人'], ['导出', ''], ['登录', '']]) {
     const line = row(act).first();
     await line.waitFor();
     assert.ok((await line.innerText()).includes(ADMIN.name), act);
@@ -112,7 +112,7 @@ async function lines(page) {
   await page.getByLabel('动作').click();
   await page.locator('.ant-select-item-option').filter({ hasText: '查询人员' }).click();
   await eventually('only looks at persons', 10_000, async () => {
-    const tags = await page.locator('tbody tr.ant-table-row .ant-tag').allInnerTexts();
+    const tags = await page.locator('tbody tr.ant-table-row .tone').allInnerTexts();
     return tags.length > 0 && tags.every((tag) => tag === '查询人员');
   });
   const [file] = await Promise.all([

@@ -15,10 +15,10 @@ const STORED = 'stairgate.shade';
 const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
-    colorPrimary: '#3d8fd1',
-    colorInfo: '#3d8fd1',
+    colorPrimary: '#3a88c8',
+    colorInfo: '#3a88c8',
     colorLink: '#7dbcf0',
-    colorError: '#e0555a',
+    colorError: '#ff7b80',
     colorWarning: '#d99a2b',
     colorSuccess: '#4fa573',
     colorBgBase: '#10171d',
@@ -33,6 +33,11 @@ const dark: ThemeConfig = {
     colorBorder: '#33414c',
     colorBorderSecondary: '#232e37',
     borderRadius: 6,
+  },
+  components: {
+    // A ground that bears white words is too dark for words of its own on the page.
+    Tabs: { itemSelectedColor: '#7dbcf0', itemHoverColor: '#9bd0fa', inkBarColor: '#7dbcf0' },
+    Button: { dangerColor: '#200a0b' },
   },
 };
 

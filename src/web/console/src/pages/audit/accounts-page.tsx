@@ -14,7 +14,6 @@ import {
   Space,
   Table,
   Tabs,
-  Tag,
   Typography,
 } from 'antd';
 import { useState } from 'react';
@@ -27,6 +26,7 @@ import { byNumber } from '../office/words';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import { roleWord } from './audit-page';
 import type { Account, Invited, SessionItem } from './types';
 
@@ -132,9 +132,9 @@ function Accounts({
               buildings === null
                 ? t('accounts.everywhere')
                 : buildings.map((one) => (
-                    <Tag key={one}>
+                    <Tone key={one}>
                       {one === COMPOUND ? t('office.compound') : t('office.building', { building: one })}
-                    </Tag>
+                    </Tone>
                   )),
           },
           {
@@ -142,11 +142,11 @@ function Accounts({
             key: 'state',
             render: (_, one) =>
               one.has_password ? (
-                <Tag color="success">{t('accounts.ready')}</Tag>
+                <Tone tone="good">{t('accounts.ready')}</Tone>
               ) : (
-                <Tag color={one.n_tokens > 0 ? 'default' : 'warning'}>
+                <Tone tone={one.n_tokens > 0 ? 'plain' : 'warn'}>
                   {t(one.n_tokens > 0 ? 'accounts.program' : 'accounts.invited')}
-                </Tag>
+                </Tone>
               ),
           },
           { title: t('accounts.sessions'), dataIndex: 'n_sessions', align: 'right', className: 'numbers' },
@@ -348,14 +348,14 @@ function Sessions({ mayManage }: { mayManage: boolean }) {
             dataIndex: 'name',
             render: (name: string, one) => (
               <>
-                <bdi>{name}</bdi> {one.own && <Tag color="blue">{t('accounts.session.own')}</Tag>}
+                <bdi>{name}</bdi> {one.own && <Tone tone="info">{t('accounts.session.own')}</Tone>}
               </>
             ),
           },
-          { title: t('audit.from'), dataIndex: 'from_address', className: 'mono' },
+          { title: t('audit.from'), dataIndex: 'from', className: 'mono' },
           {
             title: t('accounts.session.begun'),
-            dataIndex: 'begun_at',
+            dataIndex: 'made_at',
             className: 'numbers nowrap',
             render: (at: string) => times.minute(at),
           },
@@ -363,7 +363,7 @@ function Sessions({ mayManage }: { mayManage: boolean }) {
             title: t('accounts.session.seen'),
             dataIndex: 'seen_at',
             className: 'numbers nowrap',
-            render: (at: string | null) => times.minute(at),
+            render: (at: string) => times.minute(at),
           },
           {
             title: t('accounts.session.expires'),

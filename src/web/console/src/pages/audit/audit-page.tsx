@@ -2,7 +2,7 @@
 
 import { DownloadOutlined, SearchOutlined } from '@ant-design/icons';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Button, DatePicker, Empty, Input, Select, Table, Tag } from 'antd';
+import { Button, DatePicker, Empty, Input, Select, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import dayjs from 'dayjs';
 import { useState } from 'react';
@@ -12,12 +12,14 @@ import { isKey, type Text, useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { dayStart, useTimes } from '../shared/times';
+import { Tone, type ToneName } from '../shared/tone';
 import type { AuditItem } from './types';
 
 const PAGE_ROWS = 100;
 /** The acts that the gateway records, in the order of the choice. */
 const ACTS = [
   'live',
+  'picture',
   'clip',
   'thumbnail',
   'manifest',
@@ -27,16 +29,18 @@ const ACTS = [
   'login',
   'login-failed',
   'logout',
+  'prune',
 ] as const;
-const COLOURS: Record<string, string> = {
-  live: 'blue',
-  clip: 'purple',
-  thumbnail: 'purple',
-  manifest: 'purple',
-  person: 'magenta',
-  export: 'orange',
-  change: 'cyan',
-  'login-failed': 'red',
+const COLOURS: Record<string, ToneName> = {
+  live: 'info',
+  picture: 'info',
+  clip: 'info',
+  thumbnail: 'info',
+  manifest: 'info',
+  person: 'info',
+  export: 'warn',
+  change: 'plain',
+  'login-failed': 'bad',
 };
 /** What can be asked for; each is also in the address of the page. */
 const FILTERS = ['who', 'act', 'place', 'q', 'from', 'to'] as const;
@@ -223,7 +227,7 @@ function columnsOf(
     {
       title: t('audit.act'),
       dataIndex: 'act',
-      render: (act: string) => <Tag color={COLOURS[act]}>{actWord(t, act)}</Tag>,
+      render: (act: string) => <Tone tone={COLOURS[act]}>{actWord(t, act)}</Tone>,
     },
     {
       title: t('audit.target'),

@@ -35,10 +35,11 @@ export interface Invited extends Account {
 export interface SessionItem {
   id: string;
   name: string;
-  role?: string;
-  from_address?: string | null;
-  begun_at?: string;
-  seen_at?: string | null;
-  expires_at?: string;
-  own?: boolean;
+  made_at: string;
+  seen_at: string;
+  expires_at: string;
+  /** The address it was begun from. */
+  from: string | null;
+  /** Is it the one that asks? */
+  own: boolean;
 }

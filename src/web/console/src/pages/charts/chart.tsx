@@ -23,6 +23,8 @@ export interface ChartProps {
   error: Error | null;
   retry: () => void;
   height?: number;
+  /** `false`: nothing can be drawn yet; the table says why. */
+  hasChart?: boolean;
   extra?: ReactNode;
 }
 
@@ -55,7 +57,10 @@ export function ChartCard(props: ChartProps) {
       <Failure error={error} retry={props.retry} />
       {isLoading && <Skeleton active />}
       {!isLoading && !error && rows.length === 0 && <Empty description={t('charts.empty')} />}
-      {rows.length > 0 && view === 'chart' && (
+      {rows.length > 0 && view === 'chart' && props.hasChart === false && (
+        <Empty description={t('charts.empty')} />
+      )}
+      {rows.length > 0 && view === 'chart' && props.hasChart !== false && (
         <Canvas option={props.option} label={title} height={props.height ?? 260} />
       )}
       {rows.length > 0 && view === 'table' && (

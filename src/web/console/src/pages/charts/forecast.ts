@@ -13,7 +13,7 @@ export function forecast(storage: Storage): Stored[] {
   if (!last || storage.bytes_per_day === null) return past;
   // The line of days to come begins where that of the past ends.
   last.forecast = last.bytes;
-  const most = storage.footage_bytes + storage.free_bytes;
+  const most = storage.free_bytes === null ? Infinity : storage.footage_bytes + storage.free_bytes;
   // What is older than the retention goes: by then the disk stays as it is.
   const steady = storage.bytes_per_day * storage.retention_days;
   const start = last.bytes ?? 0;

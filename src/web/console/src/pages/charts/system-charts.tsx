@@ -15,8 +15,8 @@ import { storageOption, uptimeOption } from './options';
 
 export interface Storage {
   footage_bytes: number;
-  free_bytes: number;
-  capacity_bytes: number;
+  free_bytes: number | null;
+  capacity_bytes: number | null;
   bytes_per_day: number | null;
   retention_days: number;
   days_until_floor: number | null;
@@ -46,12 +46,17 @@ export function StorageChart() {
   const rows = useMemo(() => (data ? forecast(data) : []), [data]);
   const option = useMemo(
     () =>
-      storageOption(colours, rows, data ? data.footage_bytes + data.free_bytes : null, {
-        used: t('charts.storage.used'),
-        forecast: t('charts.storage.forecast'),
-        most: t('charts.storage.most'),
-        bytes: bytesOf,
-      }),
+      storageOption(
+        colours,
+        rows,
+        data && data.free_bytes !== null ? data.footage_bytes + data.free_bytes : null,
+        {
+          used: t('charts.storage.used'),
+          forecast: t('charts.storage.forecast'),
+          most: t('charts.storage.most'),
+          bytes: bytesOf,
+        },
+      ),
     [colours, rows, data, t],
   );
   return (
@@ -60,15 +65,16 @@ export function StorageChart() {
       summary={
         data && (
           <>
-            {t('charts.storage.summary', {
+            {t(data.bytes_per_day === null ? 'charts.storage.brief' : 'charts.storage.summary', {
               used: bytesOf(data.footage_bytes),
               free: bytesOf(data.free_bytes),
               day: bytesOf(data.bytes_per_day),
             })}{' '}
             <strong>
-              {data.days_until_floor === null
-                ? t('charts.storage.enough', { days: data.retention_days })
-                : t('charts.storage.floor', { days: Math.floor(data.days_until_floor) })}
+              {t(outlook(data), {
+                days:
+                  data.days_until_floor === null ? data.retention_days : Math.floor(data.days_until_floor),
+              })}
             </strong>
           </>
         )
@@ -86,6 +92,12 @@ export function StorageChart() {
       retry={() => void storage.refetch()}
     />
   );
+}
+
+/** Which sentence says how it goes on. */
+function outlook(storage: Storage) {
+  if (storage.bytes_per_day === null) return 'charts.storage.unknown';
+  return storage.days_until_floor === null ? 'charts.storage.enough' : 'charts.storage.floor';
 }
 
 export function UptimeChart({ period }: { period: Period }) {
@@ -121,10 +133,15 @@ export function UptimeChart({ period }: { period: Period }) {
   return (
     <ChartCard
       title={t('charts.uptime')}
-      summary={t('charts.uptime.summary', { n: rows.length, bad: nBad })}
+      summary={
+        drawn.length === 0
+          ? t('charts.uptime.none')
+          : t('charts.uptime.summary', { n: rows.length, bad: nBad })
+      }
       option={option}
       rows={rows as unknown as Row[]}
       rowKey="camera"
+      hasChart={drawn.length > 0}
       height={Math.max(120, 32 + drawn.length * 22)}
       columns={[
         { title: t('charts.camera'), dataIndex: 'camera', className: 'mono' },

@@ -34,6 +34,7 @@ export function CameraForm({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       width={720}
       title={camera ? t('install.camera.change') : t('install.camera.add')}
       okText={t('install.take')}

@@ -1,11 +1,12 @@
 // Cameras: each is probed before it is trusted.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Card, Flex, Input, Space, Table, Tag } from 'antd';
+import { Button, Card, Flex, Input, Space, Table } from 'antd';
 import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { type Page, request } from '../../api/client';
 import { useText } from '../../i18n';
+import { Tone } from '../shared/tone';
 import { makeCameras } from './bulk';
 import { CameraForm } from './camera-form';
 import type { StepProps } from './compound-step';
@@ -72,13 +73,13 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
             key: 'state',
             render: (_, one) => {
               const status = statusOf(one.id);
-              if (!status) return <Tag>{t('install.state.not-yet')}</Tag>;
+              if (!status) return <Tone>{t('install.state.not-yet')}</Tone>;
               return status.up ? (
-                <Tag color="success">{t('install.state.up')}</Tag>
+                <Tone tone="good">{t('install.state.up')}</Tone>
               ) : (
-                <Tag color="error" title={status.reason}>
+                <Tone tone="bad" title={status.reason}>
                   {t('install.state.down')}
-                </Tag>
+                </Tone>
               );
             },
           },

@@ -1,14 +1,15 @@
 // A change of the site before it is made: what is wrong, what differs, the difference of the file; then apply.
 
-import { Alert, Button, Modal, Skeleton, Table, Tabs, Tag } from 'antd';
+import { Alert, Button, Modal, Skeleton, Table, Tabs } from 'antd';
 import { useEffect, useState } from 'react';
 import { ApiProblem, request } from '../../api/client';
 import { isKey, type Text, useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { useNotices } from '../shared/notices';
+import { Tone } from '../shared/tone';
 import type { SiteChange, Verdict } from './types';
 
-const COLOURS = { added: 'green', removed: 'red', changed: 'blue' };
+const COLOURS = { added: 'good', removed: 'bad', changed: 'info' } as const;
 
 export function ChangeDialog({
   change,
@@ -60,6 +61,7 @@ export function ChangeDialog({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       width={860}
       title={t('install.check')}
       okText={t('install.apply')}
@@ -135,7 +137,7 @@ function VerdictView({ verdict, t }: { verdict: Verdict; t: Text }) {
                     title: t('install.action'),
                     dataIndex: 'action',
                     render: (action: 'added' | 'removed' | 'changed') => (
-                      <Tag color={COLOURS[action]}>{t(`install.action.${action}`)}</Tag>
+                      <Tone tone={COLOURS[action]}>{t(`install.action.${action}`)}</Tone>
                     ),
                   },
                   { title: t('install.what'), dataIndex: 'what', render: what },

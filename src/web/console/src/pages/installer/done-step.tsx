@@ -21,7 +21,10 @@ export function DoneStep({ isDirty }: { isDirty: boolean }) {
     refetchInterval: ASK_EVERY_MS,
     queryFn: ({ signal }) => request<Page<Missing>>('GET', '/site/missing', { signal }),
   });
-  const items = missing.data?.items;
+  // What the site cannot do without comes first.
+  const items = missing.data?.items.toSorted(
+    (a, b) => Number(a.severity === 'advised') - Number(b.severity === 'advised'),
+  );
   return (
     <div data-testid="missing">
       {isDirty && <Alert type="warning" showIcon title={t('install.done.unsaved')} />}

@@ -48,6 +48,7 @@ export function DoorForm({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       width={640}
       title={door ? t('install.door.change') : t('install.door.add')}
       okText={t('install.take')}

@@ -1,12 +1,13 @@
 // Doors: which cameras see each, and a swipe to try it.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Flex, Space, Table, Tag } from 'antd';
+import { Button, Flex, Space, Table } from 'antd';
 import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { type Page, request } from '../../api/client';
 import { useText } from '../../i18n';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import { makeDoors } from './bulk';
 import type { StepProps } from './compound-step';
 import { DoorForm } from './door-form';
@@ -87,13 +88,9 @@ export function DoorStep({
             dataIndex: 'cameras',
             render: (ids: string[]) =>
               ids.length > 0 ? (
-                ids.map((id) => (
-                  <Tag key={id} className="mono">
-                    {id}
-                  </Tag>
-                ))
+                ids.map((id) => <Tone key={id}>{id}</Tone>)
               ) : (
-                <Tag color="warning">{t('install.door.no-camera')}</Tag>
+                <Tone tone="warn">{t('install.door.no-camera')}</Tone>
               ),
           },
           {
@@ -102,12 +99,12 @@ export function DoorStep({
             render: (_, one) => {
               const status = statusOf(one.id);
               if (!status || status.online === null) {
-                return <Tag>{t('install.state.never')}</Tag>;
+                return <Tone>{t('install.state.never')}</Tone>;
               }
               return status.online ? (
-                <Tag color="success">{t('install.state.up')}</Tag>
+                <Tone tone="good">{t('install.state.up')}</Tone>
               ) : (
-                <Tag color="error">{t('install.state.down')}</Tag>
+                <Tone tone="bad">{t('install.state.down')}</Tone>
               );
             },
           },

@@ -1,7 +1,7 @@
 // How every camera, door, linkage, disk and clock is, the worst first.
 
 import { useQuery } from '@tanstack/react-query';
-import { Input, Segmented, Select, Table, Tag } from 'antd';
+import { Input, Segmented, Select, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { useSearchParams } from 'react-router';
 import { type Page, request } from '../../api/client';
@@ -10,11 +10,12 @@ import { bytesOf } from '../shared/bytes';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { type Times, useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import type { HealthItem } from './types';
 
 const ASK_EVERY_MS = 5_000;
 const LEVELS = ['failed', 'degraded', 'ok'] as const;
-const COLOURS = { failed: 'error', degraded: 'warning', ok: 'success' } as const;
+const COLOURS = { failed: 'bad', degraded: 'warn', ok: 'good' } as const;
 
 export default function HealthPage() {
   const t = useText();
@@ -60,7 +61,7 @@ export default function HealthPage() {
       title: t('health.level'),
       dataIndex: 'level',
       width: 90,
-      render: (one: HealthItem['level']) => <Tag color={COLOURS[one]}>{t(`health.${one}`)}</Tag>,
+      render: (one: HealthItem['level']) => <Tone tone={COLOURS[one]}>{t(`health.${one}`)}</Tone>,
     },
     { title: t('health.part'), dataIndex: 'part', width: 110, render: (one: string) => partWord(t, one) },
     { title: t('install.id'), dataIndex: 'id', className: 'mono' },
@@ -141,22 +142,33 @@ function partWord(t: Text, part: string): string {
 
 /** Figures by their names: what ends in `_ms`, `_s`, `_bytes` or `ratio` is shown as such. */
 function Figures({ figures, t, times }: { figures: Record<string, unknown>; t: Text; times: Times }) {
-  const shown = Object.entries(figures).filter(
-    ([, value]) => value !== null && value !== undefined && value !== '',
-  );
   return (
     <span className="figures">
-      {shown.map(([name, value]) => {
+      {shownFigures(figures, times).map(([name, value]) => {
         const key = `health.figure.${name}`;
         return (
           <span key={name}>
-            <span className="quiet">{isKey(key) ? t(key) : name}</span>{' '}
-            <bdi className="numbers">{figure(name, value, times)}</bdi>
+            <span className="quiet">{isKey(key) ? t(key) : name}</span> <bdi className="numbers">{value}</bdi>
           </span>
         );
       })}
     </span>
   );
+}
+
+function shownFigures(figures: Record<string, unknown>, times: Times): [string, string][] {
+  const { width, height, ...rest } = figures;
+  const shown: [string, string][] = [];
+  if (typeof width === 'number' && typeof height === 'number' && width > 0) {
+    shown.push(['size', `${width}×${height}`]);
+  }
+  for (const [name, value] of Object.entries(rest)) {
+    // Whether it is up is what the level says.
+    if (value !== null && value !== undefined && value !== '' && typeof value !== 'boolean') {
+      shown.push([name, figure(name, value, times)]);
+    }
+  }
+  return shown;
 }
 
 function figure(name: string, value: unknown, times: Times): string {
@@ -169,7 +181,7 @@ function figure(name: string, value: unknown, times: Times): string {
     return Number.isInteger(value) ? String(value) : value.toFixed(2);
   }
   if (typeof value === 'string') {
-    return name.endsWith('_at') ? times.second(value) : value;
+    return name.startsWith('last_') || name.endsWith('_at') ? times.second(value) : value;
   }
   return JSON.stringify(value);
 }

@@ -4,7 +4,7 @@ import { Alert, Badge, Button, Flex, Skeleton, Steps } from 'antd';
 import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { useText } from '../../i18n';
-import { may, useMe } from '../../session';
+import { may, useMe, useSession } from '../../session';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { CameraStep } from './camera-step';
@@ -25,6 +25,7 @@ export default function InstallPage() {
   const [params, setParams] = useSearchParams();
   const draft = useDraft();
   const mayChange = may(useMe(), 'change-site');
+  const session = useSession();
   const [checking, setChecking] = useState<SiteChange | null>(null);
   const asked = params.get('step') as Step | null;
   const step: Step = asked && STEPS.includes(asked) ? asked : 'compound';
@@ -94,6 +95,8 @@ export default function InstallPage() {
           onApplied={async () => {
             await draft.reload();
             draft.reset();
+            // The name of the compound stands at the top of every page.
+            session.ask();
           }}
           onMeanwhile={draft.reload}
         />

@@ -1,25 +1,13 @@
 // Linkages: where alerts go, and whether someone answers there.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import {
-  Alert,
-  Button,
-  Flex,
-  Form,
-  Input,
-  InputNumber,
-  Modal,
-  Select,
-  Space,
-  Switch,
-  Table,
-  Tag,
-} from 'antd';
+import { Alert, Button, Flex, Form, Input, InputNumber, Modal, Select, Space, Switch, Table } from 'antd';
 import { useState } from 'react';
 import { request } from '../../api/client';
 import { useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import type { StepProps } from './compound-step';
 import { ID_PATTERN, type Lists, withoutRow, withRow } from './draft';
 import type { LinkageRow } from './types';
@@ -137,11 +125,11 @@ function Probe({ id, canProbe }: { id: string; canProbe: boolean }) {
         {t('install.probe')}
       </Button>
       {answer && (
-        <Tag color={answer.is_up ? 'success' : 'error'} data-testid="linkage-probe">
+        <Tone tone={answer.is_up ? 'good' : 'bad'} testId="linkage-probe">
           {answer.is_up
             ? t('install.linkage.up', { took: times.span(answer.took_ms) })
             : t('install.linkage.down')}
-        </Tag>
+        </Tone>
       )}
       {answer && !answer.is_up && <bdi className="quiet wrap-anywhere">{answer.detail}</bdi>}
       <Failure error={error} isSmall />
@@ -175,6 +163,7 @@ function LinkageForm({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       title={linkage ? t('install.linkage.change') : t('install.linkage.add')}
       okText={t('install.take')}
       onOk={() => form.submit()}

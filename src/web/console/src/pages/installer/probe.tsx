@@ -2,15 +2,16 @@
 
 import { ReloadOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Button, Descriptions, Spin, Tag } from 'antd';
+import { Alert, Button, Descriptions, Spin } from 'antd';
 import { useId, useState } from 'react';
 import { request } from '../../api/client';
 import { useLanguage, useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import type { CameraRow, Probe } from './types';
 
-const COLOURS = { good: 'success', usable: 'warning', bad: 'error' } as const;
+const COLOURS = { good: 'good', usable: 'warn', bad: 'bad' } as const;
 
 const FINDINGS = { bad: 'error', warning: 'warning', note: 'info' } as const;
 
@@ -81,9 +82,9 @@ export function ProbeView({ probe }: { probe: Probing }) {
           )}
           <div className="probe-facts">
             <p>
-              <Tag color={COLOURS[result.verdict]} className="probe-verdict">
+              <Tone tone={COLOURS[result.verdict]} isLarge>
                 {t(`install.verdict.${result.verdict}`)}
-              </Tag>
+              </Tone>
               <Button size="small" icon={<ReloadOutlined />} onClick={probe.start}>
                 {t('install.probe.again')}
               </Button>

@@ -2,7 +2,7 @@
 
 import { LoadingOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Descriptions, Steps, Tag } from 'antd';
+import { Alert, Descriptions, Steps } from 'antd';
 import { useState } from 'react';
 import { clock } from '../../api/clock';
 import { address, type Page, request } from '../../api/client';
@@ -11,6 +11,7 @@ import { isKey, type Text, useText } from '../../i18n';
 import { may, useMe } from '../../session';
 import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import type { DoorStatus } from './door-step';
 
 /** How often is looked for a new entry, and for its clip. */
@@ -103,13 +104,9 @@ function SwipeFacts({
     <>
       <Descriptions size="small" column={{ xs: 1, md: 4 }} items={items} />
       {entry && (
-        <Tag
-          className="decision"
-          color={entry.decision.outcome === 'granted' ? 'success' : 'error'}
-          data-testid="decision"
-        >
+        <Tone isLarge tone={entry.decision.outcome === 'granted' ? 'good' : 'bad'} testId="decision">
           {t(`install.try.${entry.decision.outcome}`)} · {reasonWord(t, entry.decision.reason)}
-        </Tag>
+        </Tone>
       )}
     </>
   );
@@ -132,7 +129,7 @@ function ClipView({ entry }: { entry: Entry }) {
   const path = `/entries/${encodeURIComponent(entry.id)}/clip.mp4`;
   return (
     <>
-      <Tag color={clip.state === 'whole' ? 'success' : 'warning'}>{t(`install.try.${clip.state}`)}</Tag>
+      <Tone tone={clip.state === 'whole' ? 'good' : 'warn'}>{t(`install.try.${clip.state}`)}</Tone>
       {may(me, 'see-clips') && (
         <video
           className="try-clip"

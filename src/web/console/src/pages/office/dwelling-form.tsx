@@ -81,6 +81,7 @@ export function DwellingForm({
   return (
     <Modal
       open
+      style={{ top: 40 }}
       title={dwelling ? t('office.dwelling.change') : t('office.dwelling.add')}
       okText={t('app.save')}
       confirmLoading={isBusy}

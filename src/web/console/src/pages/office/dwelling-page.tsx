@@ -1,7 +1,7 @@
 // One dwelling: the reckoning in plain words, who holds cards, the cards, what was.
 
 import { EditOutlined, UserAddOutlined } from '@ant-design/icons';
-import { Alert, Button, DatePicker, Descriptions, Skeleton, Tabs, Tag } from 'antd';
+import { Alert, Button, DatePicker, Descriptions, Skeleton, Tabs } from 'antd';
 import dayjs from 'dayjs';
 import { useState } from 'react';
 import { useParams, useSearchParams } from 'react-router';
@@ -9,6 +9,7 @@ import { useText } from '../../i18n';
 import { may, useMe } from '../../session';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
+import { Tone } from '../shared/tone';
 import { useDwelling, useResidents } from './data';
 import { DwellingForm } from './dwelling-form';
 import { FreeTag } from './free-tag';
@@ -131,9 +132,9 @@ function ReckoningCard({ of, nameOf }: { of: Dwelling; nameOf: (holder: string) 
         <p className="not-counted">
           {t('office.not-counted')}
           {of.reckoning.not_counted.map((one) => (
-            <Tag key={one.holder} variant="filled">
+            <Tone key={one.holder}>
               <bdi>{nameOf(one.holder)}</bdi> · {whyNotWord(t, one.why)}
-            </Tag>
+            </Tone>
           ))}
         </p>
       )}
@@ -141,9 +142,9 @@ function ReckoningCard({ of, nameOf }: { of: Dwelling; nameOf: (holder: string) 
         <p className="not-counted">
           {t('office.surplus')}
           {of.reckoning.surplus.map((one) => (
-            <Tag key={one} color="error">
+            <Tone key={one} tone="bad">
               <bdi>{nameOf(one)}</bdi>
-            </Tag>
+            </Tone>
           ))}
         </p>
       )}

@@ -1,10 +1,11 @@
 // Every change of a dwelling: who, when, why, what it was before and after; refusals included.
 
-import { Button, Empty, Table, Tag } from 'antd';
+import { Button, Empty, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { type Text, useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { type Times, useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import { useHistory } from './data';
 import { asSentence } from './reckoning';
 import type { Change } from './types';
@@ -70,7 +71,7 @@ function ChangeWords({ change, times }: { change: Change; times: Times }) {
     const { after } = change;
     return (
       <span className="change">
-        <Tag color="error">{t('office.history.refused')}</Tag>
+        <Tone tone="bad">{t('office.history.refused')}</Tone>
         <span className="wrap-anywhere">{asSentence(t, after)}</span>
       </span>
     );
@@ -78,7 +79,7 @@ function ChangeWords({ change, times }: { change: Change; times: Times }) {
   const { title, fields } = fieldsOf(t, times, change);
   return (
     <span className="change">
-      <Tag>{title}</Tag>
+      <Tone>{title}</Tone>
       {fields.map((field) => (
         <span key={field.name} className="field-change">
           <span className="quiet">{field.name}</span>{' '}

@@ -1,21 +1,22 @@
 // What an import would change, and which rows it refuses.
 
-import { Alert, Empty, Table, Tag } from 'antd';
+import { Alert, Empty, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { isKey, type Text, useLanguage, useText } from '../../i18n';
+import { Tone, type ToneName } from '../shared/tone';
 import type { ChangeLine, Finding, ImportReport, Tenure } from './types';
 import { relationWord, tenureWord } from './words';
 
-const COLOURS: Record<string, string> = {
-  'put-dwelling': 'blue',
-  'add-holder': 'green',
-  'change-holder': 'blue',
-  'remove-holder': 'red',
-  'issue-card': 'green',
-  'revoke-card': 'red',
-  'lose-card': 'orange',
-  'reinstate-card': 'blue',
-  'redate-card': 'blue',
+const COLOURS: Record<string, ToneName> = {
+  'put-dwelling': 'info',
+  'add-holder': 'good',
+  'change-holder': 'info',
+  'remove-holder': 'bad',
+  'issue-card': 'good',
+  'revoke-card': 'bad',
+  'lose-card': 'warn',
+  'reinstate-card': 'info',
+  'redate-card': 'info',
 };
 
 export function ChangesTable({ report }: { report: ImportReport }) {
@@ -32,7 +33,7 @@ export function ChangesTable({ report }: { report: ImportReport }) {
       dataIndex: 'change',
       filters: Object.keys(report.counts).map((value) => ({ value, text: word(value) })),
       onFilter: (value, one) => one.change === value,
-      render: (change: string) => <Tag color={COLOURS[change]}>{word(change)}</Tag>,
+      render: (change: string) => <Tone tone={COLOURS[change]}>{word(change)}</Tone>,
     },
     { title: t('office.dwelling'), dataIndex: 'dwelling', className: 'mono' },
     { title: t('office.holder'), dataIndex: 'holder', className: 'mono' },

@@ -1,13 +1,14 @@
 // The cardholders of a dwelling with their cards, and what can be done with each.
 
 import { CreditCardOutlined, DownOutlined } from '@ant-design/icons';
-import { Button, Dropdown, Empty, Space, Table, Tag, Tooltip } from 'antd';
+import { Button, Dropdown, Empty, Space, Table, Tooltip } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
+import { Tone } from '../shared/tone';
 import { CardDates } from './card-dates';
 import { CardIssue } from './card-issue';
 import { HolderForm } from './holder-form';
@@ -15,7 +16,7 @@ import { type Deed, WhyDialog } from './why-dialog';
 import type { Card, Dwelling, Resident } from './types';
 import { cardWord, relationWord, whyNotWord } from './words';
 
-const CARD_COLOURS = { active: 'success', lost: 'warning', revoked: 'default', expired: 'default' };
+const CARD_COLOURS = { active: 'good', lost: 'warn', revoked: 'plain', expired: 'plain' } as const;
 
 type Open =
   | { what: 'issue'; holder: Resident }
@@ -47,7 +48,7 @@ export function Residents({
       render: (_, one) => (
         <span className="holder-name">
           <bdi>{one.name ?? one.id}</bdi>
-          {one.surplus && <Tag color="error">{t('office.surplus.tag')}</Tag>}
+          {one.surplus && <Tone tone="bad">{t('office.surplus.tag')}</Tone>}
         </span>
       ),
     },
@@ -63,7 +64,7 @@ export function Residents({
         one.counted ? (
           <span>{t('office.counts')}</span>
         ) : (
-          <Tag>{t('office.counts.not', { why: whyNotWord(t, one.why_not ?? '') })}</Tag>
+          <Tone>{t('office.counts.not', { why: whyNotWord(t, one.why_not ?? '') })}</Tone>
         ),
     },
     {
@@ -171,7 +172,7 @@ export function Residents({
         <Tooltip title={t('office.card.issued', { at: times.minute(card.issued_at) })}>
           <code>{card.card_ref}</code>
         </Tooltip>
-        <Tag color={CARD_COLOURS[card.state]}>{cardWord(t, card.state)}</Tag>
+        <Tone tone={CARD_COLOURS[card.state]}>{cardWord(t, card.state)}</Tone>
         {dates && <span className="quiet numbers">{dates}</span>}
         {mayChange && card.state !== 'revoked' && (
           <Dropdown
