@@ -7,7 +7,9 @@
 mod card_lists;
 mod ledger;
 mod options;
+mod reload;
 mod run;
+mod site;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::linkage::SetupError;
 use crate::live::Live;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
+use crate::site::{SiteAsk, SiteDesk};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
@@ -121,6 +124,7 @@ pub struct Gateway {
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
+    asks: mpsc::Receiver<SiteAsk>,
 }
 
 /// The parts that the gateway starts and stops.
@@ -301,6 +305,7 @@ impl Gateway {
             }
             _ => None,
         };
+        let (site_desk, asks) = SiteDesk::new();
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
@@ -314,7 +319,6 @@ impl Gateway {
             looks: Arc::new(Looks::default()),
             front: web_door.front.clone(),
             outbox: outbox.clone(),
-            site: Arc::clone(&pipeline.options),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             video: Live::new(cameras.clone(), clock.clone(), &supervisor, &mut registry),
@@ -326,6 +330,10 @@ impl Gateway {
             shelf,
             footage: footage.clone(),
             board,
+            site: Arc::clone(&pipeline.options),
+            site_desk,
+            probes: Arc::new(Semaphore::new(crate::web::PROBES_MAX)),
+            clock: clock.clone(),
             hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
@@ -370,6 +378,7 @@ impl Gateway {
             api,
             ready,
             config,
+            asks,
         })
     }
 
