@@ -19,6 +19,8 @@ import { useServerNow, useTimes } from './time';
 import { Loading } from './loading';
 
 const FOLDED = 'stairgate.folded';
+/** On narrower screens the navigation begins folded. */
+const WIDE_PX = 1_600;
 
 export function Frame({ path, children }: { path: string; children: ReactNode }) {
   const t = useText();
@@ -26,7 +28,9 @@ export function Frame({ path, children }: { path: string; children: ReactNode })
   const { shade, setUsual } = useShade();
   const navigate = useNavigate();
   const location = useLocation();
-  const [isFolded, setFolded] = useState(() => localStorage.getItem(FOLDED) !== 'no');
+  const [isFolded, setFolded] = useState(
+    () => (localStorage.getItem(FOLDED) ?? (window.innerWidth < WIDE_PX ? 'yes' : 'no')) === 'yes',
+  );
 
   useEffect(() => setUsual(me.role === 'duty-officer' || me.role === 'admin' ? 'dark' : 'light'), [me.role, setUsual]);
 
@@ -63,7 +67,7 @@ export function Frame({ path, children }: { path: string; children: ReactNode })
       <nav className="sg-nav" aria-label={t('app.nav')}>
         <div className="sg-brand">
           <Mark />
-          {!isFolded && <span className="sg-brand-name" title={me.compound.name}>{me.compound.name}</span>}
+          {!isFolded && <span className="sg-brand-name">{t('app.title')}</span>}
         </div>
         <Menu
           mode="inline"

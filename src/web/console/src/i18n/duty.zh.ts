@@ -82,6 +82,7 @@ export const dutyZh = {
   'duty.case.clip': '刷卡录像(前 10 秒 · 后 20 秒)',
   'duty.case.now': '门口现在',
   'duty.case.late': '超时',
+  'duty.case.no-clip': '此告警不是刷卡产生的,没有录像。',
   'duty.case.to': '→ {party}({tier})',
   'duty.case.page': '工单页',
   'duty.case.to-wall': '返回视频墙',

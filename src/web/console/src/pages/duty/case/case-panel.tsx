@@ -47,8 +47,9 @@ export function CasePanel({ id, link }: { id: string; link?: React.ReactNode }) 
       </header>
       <Steps alert={alert} onTaken={again} />
       <div className="sg-case-body">
-        <Media alert={alert} site={site} />
+        <Clip alert={alert} />
         <div className="sg-case-side">
+          <Now alert={alert} site={site} />
           <Facts alert={alert} site={site} />
           {alert.case?.moves && <History moves={alert.case.moves} />}
           {alert.case?.pictures && (
@@ -65,30 +66,31 @@ function CaseDue({ alert }: { alert: Alert }) {
   return alert.case ? <Due of={alert.case} now={now} /> : null;
 }
 
-function Media({ alert, site }: { alert: Alert; site: SiteView }) {
+function Clip({ alert }: { alert: Alert }) {
+  const t = useText();
+  const me = useMe();
+  if (alert.entry_id === null) return <div className="sg-case-no-clip">{t('duty.case.no-clip')}</div>;
+  if (!may(me, 'see-clips')) return <div className="sg-case-no-clip">{t('problem.forbidden')}</div>;
+  return (
+    <section aria-label={t('duty.case.clip')}>
+      <h3>{t('duty.case.clip')}</h3>
+      <ClipPlayer entryId={alert.entry_id} grounds={{ case: alert.id }} hasKeys />
+    </section>
+  );
+}
+
+function Now({ alert, site }: { alert: Alert; site: SiteView }) {
   const t = useText();
   const me = useMe();
   const camera = alert.camera ?? site.camerasOf(alert.door)[0];
-  const showsClip = alert.entry_id !== null && may(me, 'see-clips');
-  const showsLive = camera !== undefined && may(me, 'see-live');
-  if (!showsClip && !showsLive) return null;
+  if (camera === undefined || !may(me, 'see-live')) return null;
   return (
-    <div className="sg-case-media">
-      {showsClip && alert.entry_id !== null && (
-        <section aria-label={t('duty.case.clip')}>
-          <h3>{t('duty.case.clip')}</h3>
-          <ClipPlayer entryId={alert.entry_id} grounds={{ case: alert.id }} hasKeys />
-        </section>
-      )}
-      {showsLive && (
-        <section aria-label={t('duty.case.now')}>
-          <h3>{t('duty.case.now')}</h3>
-          <div className="sg-case-live">
-            <Tile camera={camera} place={site.name(alert.place)} forCase={alert.id} />
-          </div>
-        </section>
-      )}
-    </div>
+    <section aria-label={t('duty.case.now')}>
+      <h3>{t('duty.case.now')}</h3>
+      <div className="sg-case-live">
+        <Tile camera={camera} place={site.name(alert.place)} forCase={alert.id} />
+      </div>
+    </section>
   );
 }
 

@@ -160,6 +160,9 @@ function Film({ entry, clip, grounds, hasKeys }: FilmProps) {
           onClick={toggle}
           onLoadedMetadata={(event) => {
             if (Number.isFinite(event.currentTarget.duration)) setLength(event.currentTarget.duration);
+            // Nothing is to be seen in a gap at the beginning.
+            const gap = clip.gaps.find((gap) => gap.from === clip.from);
+            if (gap) event.currentTarget.currentTime = (Date.parse(gap.to) - Date.parse(clip.from)) / 1_000;
           }}
           onPlaying={() => setState('playing')}
           onPause={() => setState((was) => (was === 'ended' ? was : 'paused'))}

@@ -94,7 +94,7 @@ function Row({ alert, now, isSelected, onSelect }: {
           <time dateTime={alert.raised_at}>{times.clock(alert.raised_at)}</time>
         </span>
         <span className="sg-alert-second">
-          <span className="sg-alert-place">{site.name(alert.place)}{alert.door ? ` · ${alert.door}` : ''}</span>
+          <span className="sg-alert-place" title={alert.door ?? alert.camera ?? ''}>{site.name(alert.place)}</span>
           {state && <span className="sg-alert-state" data-state={state}>{t(`duty.state.${state}`)}</span>}
           {alert.case && isOpen(alert) && <Due of={alert.case} now={now} />}
         </span>

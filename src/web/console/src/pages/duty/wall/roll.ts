@@ -1,4 +1,4 @@
-// Which cameras are on the wall: pinned ones stay, a door where something happened comes first, the rest rolls. Pure.
+// Which cameras are on the wall: pinned ones stay, a door where something happened takes a tile, the rest rolls. Pure.
 
 /** Why a camera is on the wall out of turn. */
 export interface Cause {
@@ -28,42 +28,57 @@ export interface Slot {
   cause: Cause | null;
 }
 
-/** How many cameras roll, and in how many pages. */
-export function pagesOf(roll: Roll): { nPages: number; nRolling: number; nFree: number } {
-  const held = new Set(heldBy(roll).map((slot) => slot.camera));
-  const nRolling = roll.cameras.filter((camera) => !held.has(camera)).length;
-  const nFree = Math.max(0, roll.n - held.size);
-  return { nPages: nFree === 0 ? 1 : Math.max(1, Math.ceil(nRolling / nFree)), nRolling, nFree };
+function held({ cameras, pinned, n }: Roll): string[] {
+  return pinned.filter((camera) => cameras.includes(camera)).slice(0, n);
 }
 
-/** Causes by severity, newest first among equals, then what is pinned; as many as there are tiles. */
-function heldBy({ cameras, n, pinned, causes }: Roll): Slot[] {
-  const known = new Set(cameras);
-  const slots = new Map<string, Slot>();
-  const ordered = [...causes].sort((a, b) => a.severity - b.severity || b.untilMs - a.untilMs);
-  for (const cause of ordered) {
-    if (known.has(cause.camera) && !slots.has(cause.camera)) {
-      slots.set(cause.camera, { camera: cause.camera, isPinned: pinned.includes(cause.camera), cause });
-    }
-  }
-  for (const camera of pinned) {
-    if (known.has(camera) && !slots.has(camera)) slots.set(camera, { camera, isPinned: true, cause: null });
-  }
-  return [...slots.values()].slice(0, n);
+/** In how many pages the cameras roll by that are not pinned. */
+export function pagesOf(roll: Roll): number {
+  const pinned = held(roll);
+  const [nRolling, nFree] = [roll.cameras.length - pinned.length, roll.n - pinned.length];
+  return nFree <= 0 ? 1 : Math.max(1, Math.ceil(nRolling / nFree));
 }
 
-/** The tiles now, at most `n`; fewer when there are fewer cameras. */
-export function slotsOf(roll: Roll): Slot[] {
-  const held = heldBy(roll);
-  const taken = new Set(held.map((slot) => slot.camera));
-  const rolling = roll.cameras.filter((camera) => !taken.has(camera));
-  const { nPages, nFree } = pagesOf(roll);
-  const page = ((roll.page % nPages) + nPages) % nPages;
-  // The last page is filled up from the first, so that no tile is empty while a camera waits.
+/** The tiles now, at most `n`, fewer when there are fewer cameras; what was on the wall `before` keeps its place. */
+export function slotsOf(roll: Roll, before: readonly string[]): Slot[] {
+  const pinned = held(roll);
+  const rolling = roll.cameras.filter((camera) => !pinned.includes(camera));
+  const nFree = Math.min(roll.n - pinned.length, rolling.length);
+  const nPages = pagesOf(roll);
+  const first = (((roll.page % nPages) + nPages) % nPages) * (roll.n - pinned.length);
   const shown: string[] = [];
-  for (let idx = 0; idx < Math.min(nFree, rolling.length); idx += 1) {
-    const camera = rolling[(page * nFree + idx) % rolling.length];
+  for (let idx = 0; idx < nFree; idx += 1) {
+    // The last page is filled up from the first, so that no tile is empty while a camera waits.
+    const camera = rolling[(first + idx) % rolling.length];
     if (camera !== undefined) shown.push(camera);
   }
-  return [...held, ...shown.map((camera) => ({ camera, isPinned: false, cause: null }))];
+  // The most severe comes first, the newest among equals; it takes the tile of one that rolls by.
+  const causes = [...roll.causes]
+    .filter((cause) => roll.cameras.includes(cause.camera))
+    .sort((a, b) => a.severity - b.severity || b.untilMs - a.untilMs);
+  const urgent: string[] = [];
+  for (const { camera } of causes) {
+    const isThere = pinned.includes(camera) || shown.includes(camera) || urgent.includes(camera);
+    if (isThere || urgent.length >= shown.length) continue;
+    const leaving = shown.findLastIndex((other) => !causes.some((cause) => cause.camera === other));
+    if (leaving < 0) continue;
+    shown.splice(leaving, 1);
+    urgent.push(camera);
+  }
+  const slot = (camera: string): Slot => ({
+    camera,
+    isPinned: pinned.includes(camera),
+    cause: causes.find((cause) => cause.camera === camera) ?? null,
+  });
+  return arrange([...pinned, ...shown, ...urgent], before).map(slot);
+}
+
+/** `cameras` in an order in which those that were there `before` keep their place. */
+export function arrange(cameras: readonly string[], before: readonly string[]): string[] {
+  const placed: (string | undefined)[] = cameras.map((_, idx) => {
+    const was = before[idx];
+    return was !== undefined && cameras.includes(was) ? was : undefined;
+  });
+  const rest = cameras.filter((camera) => !placed.includes(camera));
+  return placed.map((camera) => camera ?? rest.shift() ?? '');
 }

@@ -88,7 +88,7 @@ export function useWall(site: SiteView): Wall {
     () => ({ cameras, n: settings.n, pinned: settings.pinned, causes, page }),
     [cameras, settings.n, settings.pinned, causes, page],
   );
-  const { nPages } = pagesOf(roll);
+  const nPages = pagesOf(roll);
   const rolls = !isPaused && enlarged === null && nPages > 1;
   useEffect(() => {
     if (!rolls) return undefined;
@@ -96,10 +96,18 @@ export function useWall(site: SiteView): Wall {
     return () => window.clearTimeout(timer);
   }, [rolls, page, settings.dwellS]);
 
+  // What is on the wall depends on what was: state that follows from a change, set while rendering (React's own way).
+  const [shown, setShown] = useState<{ roll: Roll | null; slots: Slot[] }>({ roll: null, slots: [] });
+  let { slots } = shown;
+  if (shown.roll !== roll) {
+    slots = slotsOf(roll, shown.slots.map((slot) => slot.camera));
+    setShown({ roll, slots });
+  }
+
   return {
     settings,
     change,
-    slots: useMemo(() => slotsOf(roll), [roll]),
+    slots,
     page: ((page % nPages) + nPages) % nPages,
     nPages,
     isPaused,
