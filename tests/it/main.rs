@@ -14,6 +14,7 @@ mod case;
 mod cli;
 mod conditions;
 mod clip;
+mod console;
 mod export;
 mod demo;
 mod end_to_end;
