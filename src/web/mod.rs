@@ -152,6 +152,13 @@ impl Api {
         let site = self.site.load();
         site.doors.get(id).map(|door| door.place.clone())
     }
+
+    /// The cameras that see a door; empty when there is no such door.
+    pub(crate) fn cameras_of_door(&self, id: &DoorId) -> Vec<CameraId> {
+        let site = self.site.load();
+        let door = site.doors.get(id);
+        door.map(|door| door.cameras.clone()).unwrap_or_default()
+    }
 }
 
 /// All routes.

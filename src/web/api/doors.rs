@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use crate::domain::id::CameraId;
 use crate::domain::place::Place;
 use crate::door::DoorStatus;
 use crate::web::Api;
@@ -20,6 +21,8 @@ pub(crate) struct DoorView {
     status: DoorStatus,
     /// `None` for a moment while the configuration changes.
     place: Option<Place>,
+    /// The cameras that see it, the one whose clip stands for an entry first.
+    cameras: Vec<CameraId>,
 }
 
 pub(crate) async fn list(
@@ -32,6 +35,7 @@ pub(crate) async fn list(
     let all = api.doors.status().into_iter();
     let all = all.map(|status| DoorView {
         place: api.place_of_door(&status.door),
+        cameras: api.cameras_of_door(&status.door),
         status,
     });
     let is_everywhere = principal.scope().is_everywhere();

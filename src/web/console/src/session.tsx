@@ -1,6 +1,6 @@
 // Who is logged in: `/me` at the start, log-in, log-out, and the page that is shown when it is over.
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
-import { ApiProblem, request, setCsrf, setOnLoggedOut } from './api/client';
+import { ApiProblem, request, setCsrf, setOnDoubt, setOnLoggedOut } from './api/client';
 import type { Me, Right } from './api/types';
 
 /** What the session is. */
@@ -35,6 +35,12 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       if (code === null) setState({ is: 'unreachable', error });
       else setState({ is: 'out', why: code === 'setup-needed' ? 'setup-needed' : 'not-yet' });
     });
+  }, [enter]);
+
+  useEffect(() => {
+    // While the gateway is away, pages stay as they are and say so themselves.
+    setOnDoubt(async () => enter(await request<Me>('GET', '/me')));
+    return () => setOnDoubt(null);
   }, [enter]);
 
   useEffect(ask, [ask]);

@@ -23,6 +23,7 @@ export interface RequestOptions {
 
 let csrf: string | null = null;
 let onLoggedOut: (() => void) | null = null;
+let onDoubt: (() => Promise<void>) | null = null;
 
 /** Sets what the next unsafe requests prove themselves with. */
 export function setCsrf(value: string | null): void {
@@ -32,6 +33,19 @@ export function setCsrf(value: string | null): void {
 /** Sets what happens when the gateway says that the log-in is over. */
 export function setOnLoggedOut(then: (() => void) | null): void {
   onLoggedOut = then;
+}
+
+/** Sets what asks the gateway again who is logged in. */
+export function setOnDoubt(then: (() => Promise<void>) | null): void {
+  onDoubt = then;
+}
+
+/**
+ * A stream or a socket was closed, which does not say why: asks whether the log-in still holds and what it allows. Ends
+ * when the gateway has answered; fails when it did not.
+ */
+export async function askWhoAgain(): Promise<void> {
+  await onDoubt?.();
 }
 
 /** The address of `path` with `query`; members without a value are left out. */

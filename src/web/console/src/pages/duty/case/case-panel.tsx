@@ -47,9 +47,10 @@ export function CasePanel({ id, link }: { id: string; link?: React.ReactNode }) 
       </header>
       <Steps alert={alert} onTaken={again} />
       <div className="sg-case-body">
-        <Clip alert={alert} />
+        {/* Without a clip the door as it is now takes its place. */}
+        {alert.entry_id === null ? <Now alert={alert} site={site} isLarge /> : <Clip alert={alert} entryId={alert.entry_id} />}
         <div className="sg-case-side">
-          <Now alert={alert} site={site} />
+          {alert.entry_id !== null && <Now alert={alert} site={site} />}
           <Facts alert={alert} site={site} />
           {alert.case?.moves && <History moves={alert.case.moves} />}
           {alert.case?.pictures && (
@@ -66,29 +67,30 @@ function CaseDue({ alert }: { alert: Alert }) {
   return alert.case ? <Due of={alert.case} now={now} /> : null;
 }
 
-function Clip({ alert }: { alert: Alert }) {
+function Clip({ alert, entryId }: { alert: Alert; entryId: string }) {
   const t = useText();
   const me = useMe();
-  if (alert.entry_id === null) return <div className="sg-case-no-clip">{t('duty.case.no-clip')}</div>;
   if (!may(me, 'see-clips')) return <div className="sg-case-no-clip">{t('problem.forbidden')}</div>;
   return (
     <section aria-label={t('duty.case.clip')}>
       <h3>{t('duty.case.clip')}</h3>
-      <ClipPlayer entryId={alert.entry_id} grounds={{ case: alert.id }} hasKeys />
+      <ClipPlayer entryId={entryId} grounds={{ case: alert.id }} hasKeys />
     </section>
   );
 }
 
-function Now({ alert, site }: { alert: Alert; site: SiteView }) {
+function Now({ alert, site, isLarge = false }: { alert: Alert; site: SiteView; isLarge?: boolean }) {
   const t = useText();
   const me = useMe();
   const camera = alert.camera ?? site.camerasOf(alert.door)[0];
-  if (camera === undefined || !may(me, 'see-live')) return null;
+  if (camera === undefined || !may(me, 'see-live')) {
+    return isLarge ? <div className="sg-case-no-clip">{t('duty.case.no-clip')}</div> : null;
+  }
   return (
     <section aria-label={t('duty.case.now')}>
       <h3>{t('duty.case.now')}</h3>
       <div className="sg-case-live">
-        <Tile camera={camera} place={site.name(alert.place)} forCase={alert.id} />
+        <Tile camera={camera} place={site.name(alert.place)} forCase={alert.id} isBig={isLarge} />
       </div>
     </section>
   );

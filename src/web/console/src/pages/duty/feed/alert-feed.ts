@@ -1,5 +1,5 @@
 // The alerts that are open or new, kept true by the gateway's event stream. No React in here.
-import { address, request, type Page } from '../../../api/client';
+import { address, askWhoAgain, request, type Page } from '../../../api/client';
 import { clock } from '../../../api/clock';
 import type { Alert } from '../../../api/types';
 
@@ -113,8 +113,7 @@ export class AlertFeed {
   private reopen(): void {
     window.clearTimeout(this.reopening);
     this.reopening = window.setTimeout(() => {
-      // Asking tells the frame when the log-in is over, which an event stream cannot.
-      request('GET', '/me').then(
+      askWhoAgain().then(
         () => !this.isClosed && this.connect(),
         () => !this.isClosed && this.reopen(),
       );

@@ -1,6 +1,6 @@
 // One WebSocket for all live pictures of this tab: opened with the first watch, closed when nobody looks, made anew when lost.
 import { clock } from '../../../api/clock';
-import { request } from '../../../api/client';
+import { askWhoAgain } from '../../../api/client';
 import {
   CLOSE_FORBIDDEN, playableCodecs, readPart, VERSION,
   type Command, type Message, type Opened, type Part, type WatchState,
@@ -134,8 +134,7 @@ export class LiveLink {
     socket?.close();
     this.tell(isForbidden ? 'forbidden' : 'lost');
     for (const { sink } of this.watches.values()) sink.lost();
-    // Asking tells the frame when the log-in is over, which a WebSocket cannot.
-    request('GET', '/me').catch(() => undefined);
+    askWhoAgain().catch(() => undefined);
     if (this.watches.size === 0) return;
     this.reopening = window.setTimeout(() => {
       if (this.watches.size > 0 && this.socket === null) this.connect();
