@@ -26,7 +26,8 @@ interface Mark {
   frameMs: number;
 }
 
-export class Player {
+/** One run of a stream in one element; what comes with other parameters is another one. */
+class Showing {
   private source: MediaSource | null = null;
   private buffer: SourceBuffer | null = null;
   private waiting: Part[] = [];
@@ -34,18 +35,12 @@ export class Player {
   private appending: Part | null = null;
   private marks: Mark[] = [];
   private needsKey = true;
-  private isClosed = false;
-  private readonly video: HTMLVideoElement;
+  readonly video: HTMLVideoElement;
   private readonly onBroken: (why: string) => void;
 
-  constructor(video: HTMLVideoElement, onBroken: (why: string) => void) {
+  constructor(video: HTMLVideoElement, opened: Opened, onBroken: (why: string) => void) {
     this.video = video;
     this.onBroken = onBroken;
-  }
-
-  /** A stream begins, or begins anew with other parameters. */
-  open(opened: Opened): void {
-    this.drop();
     const source = new MediaSource();
     this.source = source;
     const url = URL.createObjectURL(source);
@@ -71,7 +66,7 @@ export class Player {
   }
 
   take(part: Part): void {
-    if (this.isClosed || this.source === null) return;
+    if (this.source === null) return;
     if (part.kind === KIND.init) {
       this.waiting = [];
       this.waitingBytes = 0;
@@ -102,11 +97,6 @@ export class Player {
   }
 
   close(): void {
-    this.isClosed = true;
-    this.drop();
-  }
-
-  private drop(): void {
     const { source } = this;
     this.source = null;
     this.buffer = null;
@@ -192,5 +182,55 @@ export class Player {
     if (this.video.currentTime - start < TRIM_AT_S || until <= start) return false;
     buffer.remove(start, until);
     return true;
+  }
+}
+
+/**
+ * The video of one tile. While a stream begins anew (a camera is back, a sub stream takes over) the old picture stays,
+ * ageing, until the new one is there: two elements lie on each other.
+ */
+export class Player {
+  private shown: Showing | null = null;
+  private next: Showing | null = null;
+  private readonly videos: readonly [HTMLVideoElement, HTMLVideoElement];
+  private readonly onBroken: (why: string) => void;
+
+  constructor(videos: readonly [HTMLVideoElement, HTMLVideoElement], onBroken: (why: string) => void) {
+    this.videos = videos;
+    this.onBroken = onBroken;
+  }
+
+  /** A stream begins, or begins anew with other parameters. */
+  open(opened: Opened): void {
+    this.next?.close();
+    const [first, second] = this.videos;
+    const video = this.shown?.video === first ? second : first;
+    const next = new Showing(video, opened, this.onBroken);
+    this.next = next;
+    video.addEventListener('loadeddata', () => this.turn(next), { once: true });
+  }
+
+  take(part: Part): void {
+    (this.next ?? this.shown)?.take(part);
+  }
+
+  ageMs(): number | null {
+    return this.shown?.ageMs() ?? null;
+  }
+
+  close(): void {
+    this.next?.close();
+    this.shown?.close();
+    this.next = null;
+    this.shown = null;
+  }
+
+  private turn(next: Showing): void {
+    if (this.next !== next) return;
+    const before = this.shown;
+    this.shown = next;
+    this.next = null;
+    for (const video of this.videos) video.style.visibility = video === next.video ? 'visible' : 'hidden';
+    before?.close();
   }
 }

@@ -44,10 +44,10 @@ class Watch {
   /** The gateway's word: the age of the camera's last frame, and when we heard it. */
   private told: { ageMs: number | null; atMs: number } | null = null;
 
-  constructor(wish: Wish, video: HTMLVideoElement, image: HTMLImageElement) {
+  constructor(wish: Wish, videos: readonly [HTMLVideoElement, HTMLVideoElement], image: HTMLImageElement) {
     this.wish = wish;
     this.image = image;
-    this.player = new Player(video, () => this.restart());
+    this.player = new Player(videos, () => this.restart());
     this.start();
   }
 
@@ -113,19 +113,26 @@ class Watch {
   }
 }
 
-/** Watches `wish` with the two elements, one of which shows the picture. */
-export function useLive(
-  wish: Wish,
-): { view: LiveView; video: RefObject<HTMLVideoElement | null>; image: RefObject<HTMLImageElement | null> } {
-  const video = useRef<HTMLVideoElement>(null);
+interface Live {
+  view: LiveView;
+  /** Two videos, so that one can begin behind the other, and a picture for what no video can show. */
+  first: RefObject<HTMLVideoElement | null>;
+  second: RefObject<HTMLVideoElement | null>;
+  image: RefObject<HTMLImageElement | null>;
+}
+
+/** Watches `wish` with elements that lie on each other, one of which shows the picture. */
+export function useLive(wish: Wish): Live {
+  const first = useRef<HTMLVideoElement>(null);
+  const second = useRef<HTMLVideoElement>(null);
   const image = useRef<HTMLImageElement>(null);
   const [view, setView] = useState<LiveView>(NOTHING);
   const { camera, stream } = wish;
   const forCase = wish.case;
   useEffect(() => {
-    if (!video.current || !image.current) return undefined;
+    if (!first.current || !second.current || !image.current) return undefined;
     const asked: Wish = forCase === undefined ? { camera, stream } : { camera, stream, case: forCase };
-    const watch = new Watch(asked, video.current, image.current);
+    const watch = new Watch(asked, [first.current, second.current], image.current);
     const timer = window.setInterval(() => setView(watch.view()), LOOK_EVERY_MS);
     return () => {
       window.clearInterval(timer);
@@ -133,5 +140,5 @@ export function useLive(
       setView(NOTHING);
     };
   }, [camera, stream, forCase]);
-  return { view, video, image };
+  return { view, first, second, image };
 }

@@ -46,7 +46,7 @@ export function Tile(props: TileProps) {
   const t = useText();
   const times = useTimes();
   const frame = useRef<HTMLDivElement>(null);
-  const { view, video, image } = useLive({
+  const { view, first, second, image } = useLive({
     camera,
     stream: isBig ? 'main' : 'auto',
     ...(forCase === undefined ? {} : { case: forCase }),
@@ -69,7 +69,8 @@ export function Tile(props: TileProps) {
       tabIndex={0}
       onDoubleClick={onEnlarge}
     >
-      <video ref={video} muted playsInline disablePictureInPicture hidden={isPicture} />
+      <video ref={first} muted playsInline disablePictureInPicture hidden={isPicture} />
+      <video ref={second} muted playsInline disablePictureInPicture hidden={isPicture} />
       <img ref={image} alt="" hidden={!isPicture} />
       {view.freshness === 'red' && <Trouble view={view} at={times.clock} t={t} />}
       {view.freshness === 'opening' && <div className="sg-tile-opening" />}
