@@ -39,7 +39,7 @@ export interface SiteView {
   doors: DoorFacts[];
   isLoading: boolean;
   error: unknown;
-  /** `3号楼 2单元`; the id when there is no such place. */
+  /** `3幢 2单元`; the id when there is no such place. */
   name: (place: string) => string;
   building: (place: string) => string;
   /** The cameras that see a door, the one named first first. */
