@@ -281,6 +281,7 @@ fn site_routes() -> Router<Api> {
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
+        .route("/places", get(api::places::list))
         .route("/linkages", get(api::deliveries::linkages))
 }
 

@@ -19,6 +19,7 @@ pub(super) mod live;
 pub(super) mod next_card;
 pub(super) mod openapi;
 pub(super) mod pictures;
+pub(super) mod places;
 pub(super) mod roster_files;
 pub(super) mod service;
 pub(super) mod statistics;

@@ -1,5 +1,6 @@
 // What is searched for, and how the gateway is asked for it.
 import type { Query } from '../../../api/client';
+import { COMPOUND } from '../places';
 
 export interface Search {
   door: string | null;
@@ -19,6 +20,8 @@ export const NOTHING: Search = {
 
 export function asked(search: Search): Query {
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
-  const { door, building, dwelling, decision, holder } = search;
-  return { door, building, dwelling, decision, holder, from: iso(search.from), to: iso(search.to) };
+  const { door, dwelling, decision, holder } = search;
+  // The gates are a place of their own, not a building.
+  const where = search.building === COMPOUND ? { place: COMPOUND } : { building: search.building };
+  return { door, ...where, dwelling, decision, holder, from: iso(search.from), to: iso(search.to) };
 }
