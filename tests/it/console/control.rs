@@ -96,11 +96,7 @@ async fn report(
     Path((door, state)): Path<(String, String)>,
 ) -> Answer {
     let state: DoorState = serde_json::from_value(state.into()).map_err(bad)?;
-    things
-        .door(&door)?
-        .report_state(state)
-        .await
-        .map_err(bad)?;
+    things.door(&door)?.report_state(state).await.map_err(bad)?;
     Ok(String::new())
 }
 
