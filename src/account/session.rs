@@ -207,14 +207,17 @@ impl Sessions {
         Some(Session { holder, expires_at })
     }
 
-    /// Its owner has proved to know the password again: the session outlives a change of it.
-    pub fn prove(&self, key: SessionKey) {
+    /// Its owner has proved to know the password again: the session outlives a change of it; durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`AccountError::Io`] of the file; it holds in memory even so.
+    pub async fn prove(&self, key: SessionKey) -> Result<(), AccountError> {
         let now = self.0.clock.now();
-        let mut state = self.0.state.lock();
-        if let Some(line) = state.sessions.get_mut(&key) {
+        if let Some(line) = self.0.state.lock().sessions.get_mut(&key) {
             line.proved_at = now;
-            state.is_unwritten = true;
         }
+        self.write().await
     }
 
     /// Ends a session; durable when this returns.
@@ -445,7 +448,11 @@ mod tests {
         assert_eq!(session.holder.actor.name, bed.li);
         let kept = std::fs::read_to_string(bed.path.with_file_name("sessions.json")).unwrap();
         assert!(!kept.contains(token.reveal()));
-        assert_eq!(again.last_log_in(&bed.li), Some(bed.clock.now()));
+        assert_eq!(
+            again.last_log_in(&bed.li),
+            bed.sessions.last_log_in(&bed.li)
+        );
+        assert!(again.last_log_in(&bed.li).is_some());
     }
 
     #[tokio::test]
@@ -454,7 +461,7 @@ mod tests {
         let (own, other) = (bed.begin().await, bed.begin().await);
         bed.later(Duration::from_secs(5));
         set_password(&bed.path, &bed.li, "another long password", bed.clock.now()).unwrap();
-        bed.sessions.prove(own);
+        bed.sessions.prove(own).await.unwrap();
         bed.sessions.0.accounts.look_now();
         assert!(bed.sessions.find(own).is_some() && bed.sessions.find(other).is_none());
         remove(&bed.path, &bed.li).unwrap();

@@ -47,6 +47,10 @@ pub(super) enum ClientError {
     },
     #[error("{0} cannot be asked: write http://address:port of a gateway on this machine")]
     Url(Url),
+    #[error(
+        "the gateway speaks TLS, and this command does not: use the console, or stop the gateway and leave the token away"
+    )]
+    Tls,
     #[error("connect to the gateway at {address} (is it running? is web.listen right?)")]
     Connect {
         address: String,
@@ -105,6 +109,7 @@ impl GatewayClient {
         };
         let address = match &args.url {
             Some(url) => address_of(url).ok_or_else(|| ClientError::Url(url.clone()))?,
+            None if config.web.tls.is_some() => return Err(ClientError::Tls),
             None => config.web.listen.to_string(),
         };
         Ok(Some(GatewayClient { address, token }))

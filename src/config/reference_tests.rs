@@ -56,6 +56,8 @@ fn the_reference_is_valid_with_all_its_examples() {
         "secrets/feed.pem",
         "secrets/feed.key",
         "secrets/rooms-ca.pem",
+        "secrets/web.pem",
+        "secrets/web.key",
         "roster.csv",
     ] {
         site.secret(name, "");

@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn the_hash_is_of_the_hash_before_and_of_what_is_shown() {
         let first = AuditRecord::new(1, event("e1"), Hash::default());
-        let text = r#"["1","2027-01-15T08:00:00Z","li.wei","duty-officer","192.0.2.7","clip","e1","b03-u2","","查看 \"停电\"",""]"#;
+        let text = r#"["1","2027-01-15T08:00:00.000Z","li.wei","duty-officer","192.0.2.7","clip","e1","b03-u2","","查看 \"停电\"",""]"#;
         assert_eq!(first.event.canonical(1), text);
         let expected = Sha256::digest(format!("{}\n{text}", "0".repeat(64)));
         assert_eq!(first.hash.to_string(), hex::encode(expected));
@@ -380,7 +380,7 @@ mod tests {
         let sound = AuditRecord::new(7, event("e1"), Hash::default());
         assert!(!sound.is_sound(8), "another number");
         let changes: [fn(&mut AuditRecord); 6] = [
-            |one| one.event.at = one.event.at.plus(std::time::Duration::from_nanos(1)),
+            |one| one.event.at = one.event.at.plus(std::time::Duration::from_millis(1)),
             |one| one.event.by = None,
             |one| one.event.act = AuditAct::Live,
             |one| one.event.place = None,

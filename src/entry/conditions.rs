@@ -31,9 +31,14 @@ const COUNTED_PERIOD_S: i64 = 3_600;
 /// anew.
 const REPEAT_AFTER: Duration = Duration::from_secs(600);
 
+/// The disk in the name of a condition on its space.
+const DISK: &str = "footage";
+/// The same on whether it is there.
+const DISK_PRESENCE: &str = "footage-away";
+
 /// What a condition is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+enum Subject {
     /// A door.
     Door(DoorId),
     /// A camera.
@@ -159,7 +164,9 @@ impl Conditions {
     pub async fn take_outbox_event(&self, event: OutboxEvent) -> Result<(), StoreError> {
         match event {
             OutboxEvent::LinkageDown { linkage, reason } => {
-                self.begin(AlertKind::LinkageDown, Subject::Linkage(linkage), reason)
+                // An alert has no field for it, and the others must know which one they stand in for.
+                let detail = format!("{linkage}: {reason}");
+                self.begin(AlertKind::LinkageDown, Subject::Linkage(linkage), detail)
                     .await
             }
             OutboxEvent::LinkageUp { linkage } => {
@@ -169,12 +176,33 @@ impl Conditions {
         }
     }
 
-    /// Ends what stands on a camera or a door that is no longer configured.
+    /// Ends what stands on doors, cameras and receivers that are no longer configured: nobody will say
+    /// that they are well again. At the start, and when the configuration was read again.
     ///
     /// # Errors
-    /// [`StoreError`] of the transaction.
-    pub async fn forget(&self, subject: &Subject) -> Result<(), StoreError> {
-        self.end_all(&AlertKind::ALL, subject.clone()).await
+    /// [`StoreError`] of a transaction.
+    pub async fn forget_unknown(&self) -> Result<(), StoreError> {
+        let (options, policy) = (self.options.load_full(), self.outbox.raise_policy());
+        let mut gone = Vec::new();
+        for row in self.store.scan(tables::CONDITIONS, &()) {
+            let (key, _) = row?;
+            let Some((kind, subject)) = read_condition_key(&key) else {
+                continue;
+            };
+            let is_known = match &subject {
+                Subject::Door(id) => options.doors.contains_key(id),
+                Subject::Camera(id) => options.cameras.contains_key(id),
+                Subject::Linkage(id) => policy.names(id),
+                Subject::Disk | Subject::DiskPresence => true,
+            };
+            if !is_known {
+                gone.push((kind, subject));
+            }
+        }
+        for (kind, subject) in gone {
+            self.end(kind, subject).await?;
+        }
+        Ok(())
     }
 
     async fn door_state(
@@ -330,8 +358,8 @@ impl Conditions {
         self.raise_counted(alert, |_| Ok(())).await
     }
 
-    /// Raises `alert`, or adds its count to the alert of the same id: a receiver is told once. `with` is
-    /// done in the same transaction.
+    /// Raises `alert`, or adds its count to the alert of the same id. `with` is done in the same
+    /// transaction.
     async fn raise_counted(
         &self,
         alert: Alert,
@@ -341,11 +369,11 @@ impl Conditions {
         self.store
             .write(move |txn| {
                 with(txn)?;
-                if let Some(mut standing) = txn.get(tables::ALERTS, &alert.id)? {
-                    standing.count = standing.count.saturating_add(alert.count);
-                    return txn.put(tables::ALERTS, &alert.id, &standing);
+                let now = alert.raised_at;
+                if outbox::count_more(txn, alert.id, alert.count, &policy, now)? {
+                    return Ok(());
                 }
-                outbox::raise(txn, &alert, &policy, false, alert.raised_at).map(|_| ())
+                outbox::raise(txn, &alert, &policy, false, now).map(|_| ())
             })
             .await?;
         self.outbox.wake();
@@ -397,8 +425,35 @@ fn condition_key(kind: AlertKind, subject: &Subject) -> String {
         Subject::Door(id) => id.as_str(),
         Subject::Camera(id) => id.as_str(),
         Subject::Linkage(id) => id.as_str(),
-        Subject::Disk => "footage",
-        Subject::DiskPresence => "footage-away",
+        Subject::Disk => DISK,
+        Subject::DiskPresence => DISK_PRESENCE,
     };
     format!("{}/{subject}", kind.as_str())
+}
+
+/// What [`condition_key`] wrote; `None` for what no kind of condition is about.
+fn read_condition_key(key: &str) -> Option<(AlertKind, Subject)> {
+    let (kind, subject) = key.split_once('/')?;
+    let kind = AlertKind::from_word(kind)?;
+    let subject = match kind {
+        AlertKind::LinkageDown => Subject::Linkage(subject.parse().ok()?),
+        AlertKind::CameraOffline | AlertKind::ClockSkew => Subject::Camera(subject.parse().ok()?),
+        AlertKind::DoorOffline
+        | AlertKind::DoorForced
+        | AlertKind::DoorHeld
+        | AlertKind::Tamper => Subject::Door(subject.parse().ok()?),
+        AlertKind::DiskLow if subject == DISK => Subject::Disk,
+        AlertKind::DiskLow if subject == DISK_PRESENCE => Subject::DiskPresence,
+        AlertKind::DiskLow
+        | AlertKind::Duress
+        | AlertKind::UnknownCard
+        | AlertKind::RevokedCard
+        | AlertKind::ExpiredCard
+        | AlertKind::WrongPlace
+        | AlertKind::CardShared
+        | AlertKind::LimitReached
+        | AlertKind::OverLimit
+        | AlertKind::SwipeRejects => return None,
+    };
+    Some((kind, subject))
 }

@@ -15,7 +15,7 @@ mod retention;
 mod shared;
 
 pub use clips::ClipDesk;
-pub use conditions::{Conditions, Subject};
+pub use conditions::Conditions;
 pub use next_card::{CAPTURE_KEPT, Captured, NextCards, Waited};
 pub use pipeline::{EntryMetrics, EntryOptions, Pipeline};
 pub use retention::remove_old;

@@ -71,8 +71,11 @@ struct Courier {
     feed_step: u64,
     /// Those in the dead letters.
     dead: HashSet<AlertId>,
-    /// Others were told that the receiver is down.
-    told_down: bool,
+    /// Were the others told that the receiver is down? `None`: nothing yet in this life; what an earlier
+    /// one said is not known here, so the first state that is sure is told in any case.
+    told_down: Option<bool>,
+    /// How many wait, as who raises was told last.
+    n_told: usize,
     looked_at: Instant,
     swept_at: Instant,
     started_at: Instant,
@@ -114,7 +117,8 @@ impl Courier {
             link,
             feed_step: 0,
             dead: HashSet::new(),
-            told_down: false,
+            told_down: None,
+            n_told: 0,
             looked_at: now,
             swept_at: now,
             started_at: now,
@@ -381,7 +385,7 @@ impl Courier {
         }
         self.looked_at = now;
         let n_waiting = self.queue.len();
-        self.duty.policy.backlog.store(n_waiting, Ordering::Relaxed);
+        self.tell_backlog(n_waiting);
         let metrics = &self.duty.metrics;
         metrics.waiting.set(gauge(n_waiting));
         metrics.dead.set(gauge(self.dead.len()));
@@ -395,6 +399,18 @@ impl Courier {
         let (state, reason) = self.condition(n_waiting, age_s);
         self.duty.health.set(state, &reason);
         self.tell(now);
+    }
+
+    /// Tells who raises how many wait. What was raised since the last look is added, in the queue or not:
+    /// a bound that is met a little early is better than one that is passed.
+    fn tell_backlog(&mut self, n_waiting: usize) {
+        let n_told = self.n_told;
+        let with_raised = |now: usize| n_waiting + now.saturating_sub(n_told);
+        let backlog = &self.duty.policy.backlog;
+        let before = backlog.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            Some(with_raised(now))
+        });
+        self.n_told = with_raised(before.unwrap_or(n_told));
     }
 
     fn condition(&self, n_waiting: usize, age_s: u64) -> (State, String) {
@@ -426,27 +442,30 @@ impl Courier {
     fn tell(&mut self, now: Instant) {
         let linkage = self.duty.policy.id.clone();
         let event = match self.link.down() {
-            Some((since, reason)) if !self.told_down => {
+            Some((since, reason)) if self.told_down != Some(true) => {
                 if now - since < self.duty.options.down_after {
                     return;
                 }
                 let reason = reason.to_owned();
                 OutboxEvent::LinkageDown { linkage, reason }
             }
-            None if self.told_down => OutboxEvent::LinkageUp { linkage },
+            None if self.link.is_up() && self.told_down != Some(false) => {
+                OutboxEvent::LinkageUp { linkage }
+            }
             Some(_) | None => return,
         };
         // A full channel is tried again at the next look; what counts is the newest state.
         match self.duty.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {
-                self.told_down = self.link.is_down();
+                self.told_down = Some(self.link.is_down());
             }
             Err(mpsc::error::TrySendError::Full(_)) => debug!("nobody takes linkage events"),
         }
     }
 }
 
-fn probe(linkage: Arc<dyn Linkage>) -> BoxFuture<'static, Result<(), DeliveryError>> {
+/// Asks a receiver whether it is there, within a bound.
+pub(super) fn probe(linkage: Arc<dyn Linkage>) -> BoxFuture<'static, Result<(), DeliveryError>> {
     async move {
         let within = super::attempt::ATTEMPT_MAX;
         match timeout(within, linkage.probe()).await {

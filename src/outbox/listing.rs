@@ -227,28 +227,51 @@ fn cursor_at(delivery: &Delivery) -> DeliveryCursor {
     }
 }
 
-/// Tries a dead delivery again; `false` when it is not dead, `None` when there is none.
+/// What became of the wish to try a delivery again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It waits for its next attempt.
+    TakenUp,
+    /// It was not given up: it waits or has been delivered.
+    NotDead,
+    /// Its linkage is no longer configured; it stays where it is.
+    LinkageGone,
+    /// There is no such delivery.
+    Unknown,
+}
+
+/// Tries a dead delivery again, if its linkage `is_configured`.
 pub(super) async fn retry(
     store: &Store,
     id: DeliveryId,
+    is_configured: bool,
     now: WallTime,
-) -> Result<Option<bool>, StoreError> {
-    let work = move |txn: &mut Txn<'_>| retry_row(txn, &(id.alert, id.linkage), now);
+) -> Result<Retried, StoreError> {
+    let key = (id.alert, id.linkage);
+    if !is_configured {
+        let is_there = store.get(tables::DELIVERIES, &key)?.is_some();
+        return Ok(if is_there {
+            Retried::LinkageGone
+        } else {
+            Retried::Unknown
+        });
+    }
+    let work = move |txn: &mut Txn<'_>| retry_row(txn, &key, now);
     store.write(work).await
 }
 
-/// Tries all dead deliveries again, of one linkage or of all; returns how many. Each once: what the
-/// receiver refuses again meanwhile stays dead.
+/// Tries all dead deliveries of `linkage` again; returns how many. Each once: what the receiver refuses
+/// again meanwhile stays dead.
 pub(super) async fn retry_all(
     store: &Store,
-    linkage: Option<&LinkageId>,
+    linkage: &LinkageId,
     now: WallTime,
 ) -> Result<usize, StoreError> {
     let mut n_retried = 0;
     let mut last: Option<DeadRow> = None;
     loop {
-        let (reading, linkage, from) = (store.clone(), linkage.cloned(), last.clone());
-        let find = move || dead_after(&reading, linkage.as_ref(), from.as_ref());
+        let (reading, linkage, from) = (store.clone(), linkage.clone(), last.clone());
+        let find = move || dead_after(&reading, &linkage, from.as_ref());
         let rows = match crate::supervise::blocking("dead-letters", find).await {
             Ok(found) => found?,
             Err(_) => return Err(StoreError::Closed),
@@ -261,7 +284,7 @@ pub(super) async fn retry_all(
             let mut n_changed = 0;
             for (linkage, _, alert) in rows {
                 let changed = retry_row(txn, &(alert, linkage), now)?;
-                n_changed += usize::from(changed == Some(true));
+                n_changed += usize::from(changed == Retried::TakenUp);
             }
             Ok(n_changed)
         };
@@ -271,16 +294,13 @@ pub(super) async fn retry_all(
 
 type DeadRow = (LinkageId, WallTime, AlertId);
 
-/// The next dead letters after the row `from`, in the order of the table.
+/// The next dead letters of `linkage` after the row `from`, in the order of the table.
 fn dead_after(
     store: &Store,
-    linkage: Option<&LinkageId>,
+    linkage: &LinkageId,
     from: Option<&DeadRow>,
 ) -> Result<Vec<DeadRow>, StoreError> {
-    let rows: Box<dyn Iterator<Item = _>> = match linkage {
-        Some(linkage) => Box::new(store.range(tables::DEAD_LETTERS, linkage, from, None)),
-        None => Box::new(store.range(tables::DEAD_LETTERS, &(), from, None)),
-    };
+    let rows = store.range(tables::DEAD_LETTERS, linkage, from, None);
     rows.map(|row| row.map(|(key, ())| key))
         .filter(|row| row.as_ref().map_or(true, |key| Some(key) != from))
         .take(CHUNK)
@@ -291,16 +311,16 @@ fn retry_row(
     txn: &mut Txn<'_>,
     key: &(AlertId, LinkageId),
     now: WallTime,
-) -> Result<Option<bool>, StoreError> {
+) -> Result<Retried, StoreError> {
     let Some(old) = txn.get(tables::DELIVERIES, key)? else {
-        return Ok(None);
+        return Ok(Retried::Unknown);
     };
     let mut row = old.clone();
-    let retried = row.retried(now);
-    if retried {
-        raise::put(txn, Some(&old), &row)?;
+    if !row.retried(now) {
+        return Ok(Retried::NotDead);
     }
-    Ok(Some(retried))
+    raise::put(txn, Some(&old), &row)?;
+    Ok(Retried::TakenUp)
 }
 
 /// Forgets delivered rows, steps of the feed and counted occurrences that are older than `kept`.

@@ -35,17 +35,18 @@ pub use cases::{move_case, remove_case};
 pub use feed::{FEED_PAGE_MAX, FeedBounds, FeedPage, FeedRecord};
 pub use listing::{
     DeliveryCursor, DeliveryCursorError, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryPage,
-    PAGE_MAX,
+    PAGE_MAX, Retried,
 };
 pub use raise::{
-    Change, GIVE_UP_AFTER, Kinds, LINKAGES_MAX, LinkagePolicy, ROWS_MAX, RaisePolicy, raise, revise,
+    Change, GIVE_UP_AFTER, Kinds, LINKAGES_MAX, LinkagePolicy, ROWS_MAX, RaisePolicy, count_more,
+    raise, revise,
 };
 
 use crate::domain::alert::DeliveryState;
 use crate::domain::case::CaseRules;
 use crate::domain::id::LinkageId;
 use crate::error::chain;
-use crate::linkage::{Linkage, SiteFacts};
+use crate::linkage::{DeliveryError, Linkage, SiteFacts};
 use crate::retry::Backoff;
 use crate::store::{Store, StoreError};
 use crate::supervise::Supervisor;
@@ -104,7 +105,7 @@ pub enum OutboxEvent {
         /// What it met; for people.
         reason: String,
     },
-    /// A receiver that was reported as down takes alerts again.
+    /// A receiver takes alerts: for the first time since the start, or again after it was reported as down.
     LinkageUp {
         /// Which.
         linkage: LinkageId,
@@ -154,13 +155,15 @@ struct Inner {
 /// What the outbox holds of one courier.
 #[derive(Debug)]
 struct Hand {
+    linkage: Arc<dyn Linkage>,
     group: Supervisor,
     reload: Arc<AtomicBool>,
 }
 
 impl Outbox {
     /// Starts a courier for each of `linkages` (at most [`LINKAGES_MAX`], each id once), which go on
-    /// with what waits for them in the store. Take the events, and raise `linkage-down` to the others.
+    /// with what waits for them in the store. Take the events, and raise `linkage-down` to the others;
+    /// the first event of a life tells how the receiver is, whatever an earlier life has said of it.
     ///
     /// # Errors
     /// [`StoreError`] when the waiting rows cannot be read.
@@ -230,6 +233,28 @@ impl Outbox {
         self.employ(linkages)
     }
 
+    /// Tells receivers other facts of the site from now on; the couriers go on.
+    pub fn set_facts(&self, facts: SiteFacts) {
+        self.0.facts.store(Arc::new(facts));
+    }
+
+    /// Asks a receiver now whether it is there, and gives it nothing; `None`: there is no such linkage.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn probe(&self, linkage: &LinkageId) -> Option<Result<(), DeliveryError>> {
+        let linkage = {
+            let couriers = self.0.couriers.lock();
+            Arc::clone(&couriers.get(linkage)?.linkage)
+        };
+        Some(courier::probe(linkage).await)
+    }
+
+    /// What receivers are told of the site.
+    pub fn facts(&self) -> Arc<SiteFacts> {
+        self.0.facts.load_full()
+    }
+
     /// Ends the couriers; each may finish the attempts it has in hand, for 5 s at most. What waits stays
     /// in the store.
     pub async fn stop(&self) {
@@ -258,24 +283,31 @@ impl Outbox {
         listing::list(&self.0.base.store, filter, cursor, limit)
     }
 
-    /// Sends a dead delivery again; `Some(false)` when it is not dead, `None` when there is none.
+    /// Sends a dead delivery again, if its linkage is configured: nobody would send it otherwise.
     ///
     /// # Errors
     /// [`StoreError`] of the transaction.
-    pub async fn retry(&self, id: DeliveryId) -> Result<Option<bool>, StoreError> {
+    pub async fn retry(&self, id: DeliveryId) -> Result<Retried, StoreError> {
         let now = self.0.base.clock.now();
-        let retried = listing::retry(&self.0.base.store, id, now).await?;
+        let is_configured = self.raise_policy().names(&id.linkage);
+        let retried = listing::retry(&self.0.base.store, id, is_configured, now).await?;
         self.rows_changed();
         Ok(retried)
     }
 
-    /// Sends all dead deliveries again, of one linkage or of all; returns how many.
+    /// Sends all dead deliveries again, of one linkage or of all that are configured; returns how many.
     ///
     /// # Errors
     /// [`StoreError`] of a transaction.
     pub async fn retry_all(&self, linkage: Option<&LinkageId>) -> Result<usize, StoreError> {
         let now = self.0.base.clock.now();
-        let n_retried = listing::retry_all(&self.0.base.store, linkage, now).await?;
+        let policy = self.raise_policy();
+        let mut n_retried = 0;
+        for known in &policy.linkages {
+            if linkage.is_none_or(|linkage| *linkage == known.id) {
+                n_retried += listing::retry_all(&self.0.base.store, &known.id, now).await?;
+            }
+        }
         self.rows_changed();
         Ok(n_retried)
     }
@@ -320,6 +352,7 @@ impl Outbox {
         let (inner, base) = (&self.0, &self.0.base);
         let id = setup.policy.id.clone();
         let reload = Arc::new(AtomicBool::new(false));
+        let linkage = Arc::clone(&setup.linkage);
         let duty = Arc::new(Duty {
             linkage: setup.linkage,
             policy: setup.policy,
@@ -340,7 +373,11 @@ impl Outbox {
         group.keep(&format!("courier/{id}"), span, restart, move |token| {
             courier::run(Arc::clone(&duty), token)
         });
-        Hand { group, reload }
+        Hand {
+            linkage,
+            group,
+            reload,
+        }
     }
 
     /// Alerts that wait for a linkage which is no longer configured wait on, and someone is told.

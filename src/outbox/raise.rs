@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::aggregate::{self, FloodOptions, Verdict, flood_key};
+use tracing::warn;
+
+use super::aggregate::{self, FloodOptions, Verdict, flood_key, subject};
 use super::cases;
 use super::delivery::Release;
 use crate::domain::alert::{
@@ -16,6 +18,7 @@ use crate::domain::case::CaseRules;
 use crate::domain::id::{AlertId, EntryId, LinkageId};
 use crate::linkage::Include;
 use crate::store::{StoreError, Txn, tables};
+use crate::supervise::crash_point;
 use crate::time::WallTime;
 
 /// Linkages of one gateway, at most: rows of one alert that a transaction reads.
@@ -78,7 +81,7 @@ pub struct LinkagePolicy {
     /// Deliveries that may wait. Beyond that a new one goes straight to the dead letters, except of
     /// severity 1, and the linkage's health is `Failed` until someone acts.
     pub rows_max: usize,
-    /// How many wait just now, as its courier counts them.
+    /// How many wait just now: as its courier counted them last, and those raised since.
     pub(super) backlog: Arc<AtomicUsize>,
 }
 
@@ -113,6 +116,11 @@ impl RaisePolicy {
     pub(super) fn wants_case_changes(&self, linkage: &LinkageId) -> bool {
         let mut linkages = self.linkages.iter();
         linkages.any(|policy| policy.case_changes && policy.id == *linkage)
+    }
+
+    /// Is `linkage` configured?
+    pub fn names(&self, linkage: &LinkageId) -> bool {
+        self.linkages.iter().any(|policy| policy.id == *linkage)
     }
 
     /// The same without `linkage`: who is away is not told that it is away.
@@ -187,12 +195,43 @@ pub fn raise(
             let mut delivery = Delivery::of(alert, &linkage.id, seq, hold, now);
             let n_waiting = linkage.backlog.load(Ordering::Relaxed);
             if n_waiting >= linkage.rows_max && alert.kind.severity() > 1 {
+                warn!(linkage = %linkage.id, alert = %alert.id, n_waiting, "alert shed to the dead letters");
                 delivery.give_up(&format!("{n_waiting} alerts wait for {}", linkage.id));
+            } else {
+                // A burst between two counts of the courier counts, too.
+                linkage.backlog.fetch_add(1, Ordering::Relaxed);
             }
             put(txn, None, &delivery)?;
         }
     }
+    crash_point("after_raise_before_commit");
     Ok(alert.id)
+}
+
+/// Adds `n` occurrences to an alert in this transaction. Receivers are told of a growing count once in
+/// the window of a flood, and of its steps the feed keeps the newest. Returns whether there is such an
+/// alert. Once the transaction is durable, call [`super::Outbox::wake`].
+///
+/// # Errors
+/// [`StoreError`] of the transaction.
+pub fn count_more(
+    txn: &mut Txn<'_>,
+    id: AlertId,
+    n: u32,
+    policy: &RaisePolicy,
+    now: WallTime,
+) -> Result<bool, StoreError> {
+    let Some(mut alert) = txn.get(tables::ALERTS, &id)? else {
+        return Ok(false);
+    };
+    let key = (subject(&alert), alert.kind.as_str().to_owned());
+    let mut flood: Flood = txn.get(tables::FLOODS, &key)?.unwrap_or_default();
+    if flood.last.is_none_or(|last| last.into != id) {
+        aggregate::raised(&mut flood, id, now);
+    }
+    tell_count(txn, &mut alert, n, &mut flood, policy, now)?;
+    txn.put(tables::FLOODS, &key, &flood)?;
+    Ok(true)
 }
 
 /// Revises an alert in this transaction: its deliveries wait again, or are released from their hold.
@@ -252,13 +291,7 @@ fn count_in_a_flood(
         txn.put(tables::FLOODS, &key, &flood)?;
         return Ok(None);
     };
-    alert.count = alert.count.saturating_add(occurrence.count);
-    if let Some(step) = flood.told {
-        // Of a count only the newest is of interest to who resumes from the feed.
-        txn.delete(tables::ALERT_FEED, &step);
-    }
-    let pause = Release::AfterPause(policy.flood.window);
-    flood.told = Some(publish(txn, &mut alert, pause, Reach::All, now)?);
+    tell_count(txn, &mut alert, occurrence.count, &mut flood, policy, now)?;
     txn.put(tables::FLOODS, &key, &flood)?;
     let counted = Counted {
         into: alert.id,
@@ -269,6 +302,25 @@ fn count_in_a_flood(
         txn.put(tables::ALERTS_BY_ENTRY, &(entry, alert.id), &())?;
     }
     Ok(Some(alert.id))
+}
+
+/// Puts the alert with `n` more occurrences under its next revision.
+fn tell_count(
+    txn: &mut Txn<'_>,
+    alert: &mut Alert,
+    n: u32,
+    flood: &mut Flood,
+    policy: &RaisePolicy,
+    now: WallTime,
+) -> Result<(), StoreError> {
+    alert.count = alert.count.saturating_add(n);
+    if let Some(step) = flood.told {
+        // Of a count only the newest is of interest to who resumes from the feed.
+        txn.delete(tables::ALERT_FEED, &step);
+    }
+    let pause = Release::AfterPause(policy.flood.window);
+    flood.told = Some(publish(txn, alert, pause, Reach::All, now)?);
+    Ok(())
 }
 
 /// Which of an alert's receivers are told of a revision.

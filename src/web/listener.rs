@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -131,8 +131,14 @@ impl Held {
     fn narrow(&mut self) {
         if !self.is_narrow {
             self.is_narrow = true;
-            if let Err(err) = set_socket_send_buffer_size(&self.stream, STREAM_BUFFER_BYTES) {
+            let stream = &self.stream;
+            if let Err(err) = sockopt::set_socket_send_buffer_size(stream, STREAM_BUFFER_BYTES) {
                 debug!(error = %err, "a stream's buffer stays as it is");
+            }
+            // What lies in that buffer is out of sight of `poll_write`, so the system counts there, too.
+            let stalled_ms = u32::try_from(STALLED_MAX.as_millis()).unwrap_or(u32::MAX);
+            if let Err(err) = sockopt::set_tcp_user_timeout(stream, stalled_ms) {
+                debug!(error = %err, "a stalled stream is noticed when its buffer is full");
             }
         }
     }

@@ -23,6 +23,19 @@ use stairgate::time::{Clock, TimeZone};
 
 use crate::harness::temp_dir;
 
+/// A site without doors and cameras.
+pub(crate) fn no_devices() -> EntryOptions {
+    EntryOptions {
+        doors: BTreeMap::new(),
+        cameras: BTreeMap::new(),
+        online_doors: BTreeSet::new(),
+        length: ClipLength::DEFAULT,
+        clocks_agree_within: Duration::from_secs(2),
+        late_max: Duration::from_secs(30 * 86_400),
+        card_shared: SharedRule::default(),
+    }
+}
+
 fn conditions(folder: &std::path::Path) -> Conditions {
     let (supervisor, clock) = (Supervisor::new(), Clock::system());
     let mut registry = registry();
@@ -51,16 +64,7 @@ fn conditions(folder: &std::path::Path) -> Conditions {
         facts,
         &mut registry,
     );
-    let site = EntryOptions {
-        doors: BTreeMap::new(),
-        cameras: BTreeMap::new(),
-        online_doors: BTreeSet::new(),
-        length: ClipLength::DEFAULT,
-        clocks_agree_within: Duration::from_secs(2),
-        late_max: Duration::from_secs(30 * 86_400),
-        card_shared: SharedRule::default(),
-    };
-    let options = Arc::new(ArcSwap::from_pointee(site));
+    let options = Arc::new(ArcSwap::from_pointee(no_devices()));
     Conditions {
         store,
         outbox: started.unwrap().0,

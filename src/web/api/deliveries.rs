@@ -11,7 +11,7 @@ use tracing::info;
 use super::alerts::DeliveryView;
 use crate::domain::alert::DeliveryState;
 use crate::domain::id::LinkageId;
-use crate::outbox::{DeliveryCursor, DeliveryFilter, DeliveryId};
+use crate::outbox::{DeliveryCursor, DeliveryFilter, DeliveryId, Retried};
 use crate::supervise::blocking;
 use crate::telemetry::Component;
 use crate::web::Api;
@@ -78,18 +78,26 @@ pub(crate) async fn retry(
         .parse()
         .map_err(|err| Problem::bad_request(format!("delivery id: {err}")))?;
     match api.outbox.retry(id.clone()).await? {
-        Some(true) => {
+        Retried::TakenUp => {
             info!(delivery = %id, by = %principal.actor.name, "dead letter taken up again");
             let target = format!("delivery {id}");
             looks::changed(&api, &principal, target, None, "taken up again").await?;
             Ok(StatusCode::ACCEPTED)
         }
-        Some(false) => Err(Problem::new(
+        Retried::NotDead => Err(Problem::new(
             StatusCode::CONFLICT,
             "not-dead",
             "this delivery was not given up: it waits or has been delivered",
         )),
-        None => Err(Problem::not_found("no such delivery")),
+        Retried::LinkageGone => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "linkage-gone",
+            format!(
+                "{} is no longer configured, so nobody would send it",
+                id.linkage
+            ),
+        )),
+        Retried::Unknown => Err(Problem::not_found("no such delivery")),
     }
 }
 
@@ -103,7 +111,7 @@ pub(crate) struct RetryQuery {
 
 /// How many were taken up again.
 #[derive(Debug, Serialize)]
-pub(crate) struct Retried {
+pub(crate) struct RetriedView {
     retried: usize,
 }
 
@@ -111,14 +119,10 @@ pub(crate) async fn retry_all(
     State(api): State<Api>,
     principal: Principal,
     Asked(query): Asked<RetryQuery>,
-) -> Result<(StatusCode, Json<Retried>), Problem> {
+) -> Result<(StatusCode, Json<RetriedView>), Problem> {
     authorise(&principal, Action::RetryDeliveries, None)?;
-    let known = |id: &LinkageId| {
-        let policy = api.outbox.raise_policy();
-        policy.linkages.iter().any(|linkage| linkage.id == *id)
-    };
     if let Some(id) = &query.linkage
-        && !known(id)
+        && !api.outbox.raise_policy().names(id)
     {
         return Err(Problem::not_found("no such linkage"));
     }
@@ -129,7 +133,7 @@ pub(crate) async fn retry_all(
     let target = format!("deliveries of {}", of.unwrap_or("every linkage"));
     let detail = format!("{retried} taken up again");
     looks::changed(&api, &principal, target, None, detail).await?;
-    Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
+    Ok((StatusCode::ACCEPTED, Json(RetriedView { retried })))
 }
 
 pub(crate) async fn linkages(

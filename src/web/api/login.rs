@@ -285,7 +285,7 @@ pub(crate) async fn password(
     let work = move || account::set_password(accounts.path(), &name, &new, now);
     blocking("set a password", work).await??;
     // This session goes on; all others of the account end.
-    api.sessions.prove(key);
+    api.sessions.prove(key).await?;
     api.accounts.look_now();
     looks::changed(
         &api,

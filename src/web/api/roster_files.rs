@@ -185,7 +185,7 @@ async fn record(
     detail: String,
 ) -> Result<(), Problem> {
     let by = &principal.actor;
-    info!(by = %by.name, role = %by.role, what, detail, "taken away as a file");
+    info!(by = %by.name, role = %by.role, what, detail, "roster exported");
     looks::exported(api, principal, what, detail).await
 }
 

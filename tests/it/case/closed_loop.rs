@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{SOON, Site, only_alert, step};
 use crate::harness::gateway::Gateway;
-use crate::harness::http;
 use crate::harness::receiver::Receiver;
 use crate::harness::wait::eventually_ok;
+use crate::harness::{http, python};
 
 const LINKAGE: &str = r#"
 [[linkage]]
@@ -326,9 +326,7 @@ async fn figures_count_them(gateway: &Gateway) {
     assert_eq!(total["closure_rate"], 0.0);
     assert_eq!(total["steps"]["acknowledge"]["n"], 1);
     assert_eq!(figures["by_place"]["b1-u1"]["alerts"], 3);
-    let sheet = gateway.get("/api/v1/statistics.xlsx").await;
-    assert_eq!(sheet.status, 200);
-    assert!(sheet.body.starts_with(b"PK"));
+    the_workbook_says_the_same(gateway).await;
     let handover = gateway.get("/api/v1/statistics/handover").await.json();
     assert_eq!(handover["cancelled"], 1);
     let by = &handover["done_by"][0];
@@ -341,4 +339,74 @@ async fn figures_count_them(gateway: &Gateway) {
     );
     let metrics = gateway.get("/metrics").await.text();
     assert!(metrics.contains("stairgate_cases_steps_total{step=\"cancel\",outcome=\"taken\"} 1"));
+}
+
+/// Another program's reading of the XLSX against the JSON, figure by figure.
+async fn the_workbook_says_the_same(gateway: &Gateway) {
+    // One moment for both: what is overdue now may change with the next.
+    let query = "from=2026-01-01T00:00:00Z&to=2126-01-01T00:00:00Z&kind=duress";
+    let figures = gateway.get(&format!("/api/v1/statistics?{query}")).await;
+    let sheet = gateway
+        .get(&format!("/api/v1/statistics.xlsx?{query}"))
+        .await;
+    assert_eq!(sheet.status, 200);
+    let dir = crate::harness::temp_dir();
+    let file = dir.path().join("statistics.xlsx");
+    std::fs::write(&file, &sheet.body).unwrap();
+    let book = python::run("xlsx_rows.py", &[file.to_str().unwrap()]).await;
+    let figures = figures.json();
+    let total = json!({"": figures["total"]});
+    for (name, groups) in [
+        ("合计 Total", &total),
+        ("按类型 By kind", &figures["by_kind"]),
+        ("按位置 By place", &figures["by_place"]),
+        ("按层级 By tier", &figures["by_tier"]),
+        ("按时段 By period", &figures["by_period"]),
+    ] {
+        let rows = book[name].as_array().unwrap();
+        let groups = groups.as_object().unwrap();
+        assert_eq!(
+            rows.len(),
+            1 + groups.len(),
+            "{name}: a heading and each group"
+        );
+        for (row, (key, of)) in rows[1..].iter().zip(groups) {
+            if !key.is_empty() {
+                assert_eq!(row[0], *key);
+            }
+            assert_row(row, of);
+        }
+    }
+}
+
+fn assert_row(row: &Value, of: &Value) {
+    for (column, figure) in [
+        (1, "alerts"),
+        (2, "cases"),
+        (3, "open"),
+        (4, "closed"),
+        (5, "cancelled"),
+        (6, "closure_rate"),
+        (7, "overdue"),
+        (8, "overdue_now"),
+        (9, "escalated"),
+    ] {
+        assert_eq!(row[column].as_f64(), of[figure].as_f64(), "{figure}: {row}");
+    }
+    let steps = [
+        "acknowledge",
+        "dispatch",
+        "accept",
+        "resolve",
+        "verify",
+        "close",
+    ];
+    for (first, step) in (10..).step_by(3).zip(steps) {
+        let times = &of["steps"][step];
+        assert_eq!(row[first].as_f64(), times["n"].as_f64(), "{step}: {row}");
+        for (column, figure) in [(first + 1, "p50_ms"), (first + 2, "p95_ms")] {
+            let seconds = times[figure].as_f64().map(|ms| ms / 1_000.0);
+            assert_eq!(row[column].as_f64(), seconds, "{step} {figure}: {row}");
+        }
+    }
 }

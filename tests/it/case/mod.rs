@@ -2,6 +2,7 @@
 
 mod closed_loop;
 mod crash;
+mod dead_letters;
 mod deadlines;
 mod pictures;
 mod stream;

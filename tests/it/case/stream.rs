@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::{SOON, Site, step};
@@ -36,7 +36,13 @@ struct Stream {
 
 impl Stream {
     async fn open(web: &str, last_id: Option<u64>, query: &str) -> Stream {
-        let mut stream = TcpStream::connect(web).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        Stream::open_over(socket, web, last_id, query).await
+    }
+
+    /// The same over a socket of one's own making.
+    async fn open_over(socket: TcpSocket, web: &str, last_id: Option<u64>, query: &str) -> Stream {
+        let mut stream = socket.connect(web.parse().unwrap()).await.unwrap();
         let resume = last_id
             .map(|id| format!("Last-Event-ID: {id}\r\n"))
             .unwrap_or_default();
@@ -213,6 +219,76 @@ async fn a_thousand_viewers_resume_after_a_restart_each_at_its_own_place_without
     let ends = viewers.iter_mut().map(|(_, stream)| stream.event());
     let ended = timeout(SOON, join_all(ends)).await.unwrap();
     assert!(ended.iter().all(Option::is_none));
+    site.verify().await;
+}
+
+/// Reads until it has been shown `n` alerts of duress.
+async fn read_on(viewer: &mut Viewer, stream: &mut Stream, n: usize) {
+    let mut ids: HashSet<String> = HashSet::new();
+    while ids.len() < n {
+        let (kind, id, data) = stream.event().await.expect("there are more");
+        if data["kind"] == "duress" {
+            ids.insert(data["id"].as_str().unwrap().to_owned());
+        }
+        viewer.take((kind, id, data));
+    }
+}
+
+async fn n_streams(gateway: &Gateway) -> String {
+    let metrics = gateway.get("/metrics").await.text();
+    let mut lines = metrics.lines();
+    let n = lines.find_map(|line| line.strip_prefix("stairgate_alert_streams "));
+    n.unwrap().to_owned()
+}
+
+/// One viewer falls asleep with its connection open, a browser's tab for example. It is let go, what it
+/// missed waits for it, and who is awake notices nothing.
+#[tokio::test]
+async fn a_viewer_that_takes_nothing_is_let_go_and_resumes_and_the_others_notice_nothing() {
+    // Far more than the sleeper's own system keeps for it.
+    const N_ALERTS: u64 = 200;
+    let site = Site::new("");
+    let gateway = site.start().await;
+    let small = TcpSocket::new_v4().unwrap();
+    small.set_recv_buffer_size(4_096).unwrap();
+    let mut asleep = Stream::open_over(small, &site.web, None, "?after=0").await;
+    let (mut viewer, mut awake) = (
+        Viewer::default(),
+        Stream::open(&site.web, None, "?after=0").await,
+    );
+    assert_eq!(n_streams(&gateway).await, "2");
+    let n = usize::try_from(N_ALERTS).unwrap();
+    let reading = timeout(ALL_WITHIN, read_on(&mut viewer, &mut awake, n));
+    let ((), read) = tokio::join!(site.raise(1, N_ALERTS), reading);
+    read.unwrap();
+    eventually_ok("the sleeper is let go", ALL_WITHIN, || async {
+        match n_streams(&gateway).await.as_str() {
+            "1" => Ok(()),
+            n => Err(format!("{n} streams are open")),
+        }
+    })
+    .await;
+    site.raise(N_ALERTS + 1, 1).await;
+    let next = read_on(&mut viewer, &mut awake, 1);
+    timeout(SOON, next)
+        .await
+        .expect("who is awake gets it at once");
+
+    // The sleeper reads what its own system has kept, and comes back.
+    let mut sleeper = Viewer::default();
+    while let Some(event) = asleep.event().await {
+        sleeper.take(event);
+    }
+    assert!(sleeper.newest.len() < n, "it had not been sent everything");
+    let mut stream = Stream::open(&site.web, sleeper.last_id, "?after=0").await;
+    let all: BTreeMap<String, u64> = viewer.newest.clone().into_iter().collect();
+    let resumed = async {
+        while !sleeper.knows(&all) {
+            sleeper.take(stream.event().await.expect("there are more"));
+        }
+    };
+    timeout(ALL_WITHIN, resumed).await.unwrap();
+    gateway.stop(Duration::from_secs(15)).await;
     site.verify().await;
 }
 

@@ -249,6 +249,7 @@ async fn an_alert_reaches_peers_of_every_kind_at_once_and_again_with_its_clip() 
     let clip = peers.room(&clip).await;
     assert_eq!(clip["sha256"], entry["clip"]["sha256"]);
     assert_eq!(clip["told"], entry["clip"]["sha256"]);
+    assert_recorded(&gateway, &entry).await;
 
     // Nobody subscribes at the broker any more, so the alert waits for someone who does.
     gateway.expect("linkage is down");
@@ -278,4 +279,23 @@ async fn an_alert_reaches_peers_of_every_kind_at_once_and_again_with_its_clip() 
     let config = site.config();
     let verified = gateway::run(&["verify-store", "--config", config.to_str().unwrap()]).await;
     assert!(verified.status.success(), "{verified:?}");
+}
+
+/// Who took the clip through the feed, from where, and which bytes, is in the audit: once.
+async fn assert_recorded(gateway: &Gateway, entry: &Value) {
+    let page = gateway
+        .get("/api/v1/audit?who=duty-1&act=clip")
+        .await
+        .json();
+    let [look] = page["items"].as_array().unwrap().as_slice() else {
+        panic!("{page}");
+    };
+    assert_eq!(look["target"], entry["id"]);
+    assert_eq!(look["place"], "b03-u2");
+    assert_eq!(look["by"]["role"], "duty-officer");
+    assert_eq!(look["from_address"], "127.0.0.1");
+    let detail = look["detail"].as_str().unwrap();
+    let sha256 = entry["clip"]["sha256"].as_str().unwrap();
+    assert!(detail.contains(sha256), "{look}");
+    assert!(detail.contains("b03-u2-in"), "{look}");
 }

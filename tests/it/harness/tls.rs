@@ -1,8 +1,11 @@
 //! A certificate authority for one test.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// PEM files of an authority and of a server at `localhost` / 127.0.0.1 that it vouches for.
 #[derive(Debug)]
@@ -10,6 +13,21 @@ pub(crate) struct TlsFiles {
     pub(crate) ca: PathBuf,
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+}
+
+impl TlsFiles {
+    /// A server that shows the certificate.
+    pub(crate) fn server_config(&self) -> rustls::ServerConfig {
+        let cert = CertificateDer::from_pem_file(&self.cert).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)
+            .unwrap()
+    }
 }
 
 /// Makes an authority and a server certificate in `dir`.

@@ -9,10 +9,18 @@ use std::time::Duration;
 use stairgate::domain::secret::Secret;
 use stairgate::linkage::webhook;
 use stairgate::supervise::Supervisor;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tracing::Span;
+
+use crate::harness::tls::TlsFiles;
+
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// What is shared with the gateway under test.
 pub(crate) const SECRET: &str = "fixture-secret";
@@ -30,6 +38,8 @@ pub(crate) enum Manner {
     Hang,
     /// Takes it and loses its voice in the middle of saying so.
     Half,
+    /// Takes it and never comes to the end of saying so.
+    Endless,
     /// Takes nothing and cuts the line.
     Cut,
     /// Any of these, as the dice fall.
@@ -64,6 +74,8 @@ struct Shared {
     n_posts: Mutex<u64>,
     n_repeats: Mutex<u64>,
     dice: Mutex<fastrand::Rng>,
+    /// Speaks TLS, when set.
+    tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
 }
 
 /// The receiver; it goes with its value.
@@ -85,6 +97,7 @@ impl Receiver {
             n_posts: Mutex::default(),
             n_repeats: Mutex::default(),
             dice: Mutex::new(fastrand::Rng::with_seed(7)),
+            tls: Mutex::default(),
         };
         let mut receiver = Receiver {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -96,7 +109,14 @@ impl Receiver {
     }
 
     pub(crate) fn url(&self) -> url::Url {
-        format!("http://{}/alerts", self.addr).parse().unwrap()
+        let is_tls = self.shared.tls.lock().unwrap().is_some();
+        let scheme = if is_tls { "https" } else { "http" };
+        format!("{scheme}://{}/alerts", self.addr).parse().unwrap()
+    }
+
+    /// Who connects from now on meets TLS with this certificate.
+    pub(crate) fn present(&self, files: &TlsFiles) {
+        *self.shared.tls.lock().unwrap() = Some(Arc::new(files.server_config()));
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
@@ -135,7 +155,7 @@ impl Receiver {
                     tokio::select! {
                         () = token.cancelled() => {}
                         // The peer may leave at any moment.
-                        _ = serve(stream, &shared) => {}
+                        _ = greet(stream, &shared) => {}
                     }
                 });
             }
@@ -170,8 +190,16 @@ impl Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+async fn greet(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    let config = shared.tls.lock().unwrap().clone();
+    match config {
+        Some(config) => serve(TlsAcceptor::from(config).accept(stream).await?, shared).await,
+        None => serve(stream, shared).await,
+    }
+}
+
+async fn serve(mut stream: impl Stream, shared: &Shared) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     loop {
         let Some((head, body)) = read_request(&mut stream, &mut buffer).await? else {
@@ -202,6 +230,14 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 take(shared, &head, &body);
                 let text = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"refer";
                 return stream.write_all(text.as_bytes()).await;
+            }
+            Manner::Endless => {
+                take(shared, &head, &body);
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                loop {
+                    // Until the peer has had enough.
+                    stream.write_all(&[b' '; 4_096]).await?;
+                }
             }
             Manner::Cut | Manner::Moody => return Ok(()),
         }
@@ -271,7 +307,7 @@ fn answer(status: u16, header: &str, body: &str) -> String {
 
 /// The next request's head and body; `None` when the peer has closed.
 async fn read_request(
-    stream: &mut TcpStream,
+    stream: &mut impl Stream,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<(String, String)>> {
     loop {

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use stairgate::domain::id::LinkageId;
 use stairgate::domain::secret::Secret;
 use stairgate::linkage::Linkage;
@@ -101,19 +99,21 @@ async fn the_receivers_wish_to_wait_reaches_the_outbox_and_a_redirect_is_not_fol
     assert_eq!(receiver.n_posts(), 2);
 }
 
+#[tokio::test]
+async fn an_answer_without_an_end_is_read_to_the_cap_and_is_a_receipt() {
+    let _logs = Logs::capture();
+    let receiver = Receiver::start().await;
+    Receiver::behave(&receiver, Manner::Endless);
+    // Were it read to its end, the time would be up first, which is no receipt.
+    let receipt = receiver.linkage().deliver(&envelope(1, 1)).await.unwrap();
+    assert_eq!(receipt.text, "200");
+    assert_eq!(Receiver::taken(&receiver).len(), 1);
+}
+
 /// An HTTPS server that takes every post, for the life of the process.
 fn https_server(host: &str, dir: &Path) -> (u16, tls::TlsFiles) {
     let files = tls::make(dir);
-    let cert = CertificateDer::from_pem_file(&files.cert).unwrap();
-    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert], key)
-        .unwrap();
-    let config = Arc::new(config);
+    let config = Arc::new(files.server_config());
     let listener = TcpListener::bind((host, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let serve = move || {

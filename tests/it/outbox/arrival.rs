@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stairgate::domain::alert::{AlertKind, DeliveryState};
 use stairgate::domain::id::EntryId;
-use stairgate::outbox::{Change, DeliveryId, Kinds};
+use stairgate::outbox::{Change, DeliveryId, Kinds, Retried};
 use stairgate::store::tables;
 use stairgate::telemetry::State;
 use stairgate::time::{Clock, WallTime};
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{Bed, SOON, arrive, assert_in_order, fast, id, pick, setup};
 use crate::harness::{Logs, eventually, temp_dir};
-use crate::linkage::alert;
 use crate::linkage::receiver::{Manner, Receiver};
+use crate::linkage::{alert, facts};
 
 fn now() -> WallTime {
     Clock::system().now()
@@ -105,18 +105,55 @@ async fn what_is_refused_is_a_dead_letter_that_can_be_sent_again() {
 
     police.behave(Manner::Take);
     let one = DeliveryId::of(&dead()[3]);
-    assert_eq!(bed.outbox.retry(one.clone()).await.unwrap(), Some(true));
+    assert_eq!(
+        bed.outbox.retry(one.clone()).await.unwrap(),
+        Retried::TakenUp
+    );
     eventually("one arrives", SOON, || police.taken().len() == 1).await;
     eventually("and is delivered", SOON, || dead().len() == 6).await;
-    assert_eq!(bed.outbox.retry(one).await.unwrap(), Some(false));
+    assert_eq!(bed.outbox.retry(one).await.unwrap(), Retried::NotDead);
     let strange = "00112233445566778899aabbccddeeff.police".parse().unwrap();
-    assert_eq!(bed.outbox.retry(strange).await.unwrap(), None);
+    assert_eq!(bed.outbox.retry(strange).await.unwrap(), Retried::Unknown);
     assert_eq!(bed.outbox.retry_all(Some(&id("police"))).await.unwrap(), 6);
     arrive(&police, &alerts, SOON).await;
     eventually("all is well", SOON, || {
         bed.health("police").state == State::Ok
     })
     .await;
+    bed.assert_sound();
+    bed.stop().await;
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_linkage_that_is_gone_stay_where_people_see_them() {
+    let mut logs = Logs::capture();
+    logs.expect("alert went to the dead letters");
+    let (dir, police, office) = (temp_dir(), Receiver::start().await, Receiver::start().await);
+    let refusal = Manner::Answer(422, "", "");
+    police.behave(refusal);
+    office.behave(refusal);
+    let both = vec![setup("police", &police), setup("office", &office)];
+    let bed = Bed::start(dir.path(), both);
+    let alerts = [alert(1, AlertKind::DoorForced, "gate", now())];
+    bed.raise(alerts.to_vec(), false).await;
+    let dead = || bed.deliveries(DeliveryState::Dead);
+    eventually("both are dead", SOON, || dead().len() == 2).await;
+    let only_office = vec![setup("office", &office)];
+    bed.outbox.reload(only_office, facts()).await.unwrap();
+    office.behave(Manner::Take);
+    let of = |linkage| DeliveryId {
+        alert: alerts[0].id,
+        linkage: id(linkage),
+    };
+    let gone = bed.outbox.retry(of("police")).await.unwrap();
+    assert_eq!(gone, Retried::LinkageGone);
+    let strange = bed.outbox.retry(of("nobody")).await.unwrap();
+    assert_eq!(strange, Retried::Unknown);
+    assert_eq!(bed.outbox.retry_all(Some(&id("police"))).await.unwrap(), 0);
+    assert_eq!(bed.outbox.retry_all(None).await.unwrap(), 1);
+    arrive(&office, &alerts, SOON).await;
+    assert_eq!(dead().len(), 1);
+    assert_eq!(dead()[0].linkage, id("police"));
     bed.assert_sound();
     bed.stop().await;
 }
@@ -237,17 +274,20 @@ async fn old_delivered_rows_are_forgotten_and_nothing_else() {
 async fn a_full_outbox_sheds_to_the_dead_letters_and_says_so() {
     let mut logs = Logs::capture();
     logs.expect("linkage is down");
+    logs.expect("alert shed to the dead letters");
     let (dir, mut police) = (temp_dir(), Receiver::start().await);
     let mut full = setup("police", &police);
     full.policy.rows_max = 10;
     police.vanish().await;
     let bed = Bed::start(dir.path(), vec![full]);
-    let first: Vec<_> = (0..10)
+    let away = || bed.health("police").state == State::Degraded;
+    eventually("it is away", SOON, away).await;
+    // All in one transaction, so that nobody has counted them in between: ten may wait.
+    let first: Vec<_> = (0..12)
         .map(|n| alert(n, AlertKind::DoorHeld, "gate", now()))
         .collect();
-    for one in &first {
-        bed.raise(vec![one.clone()], false).await;
-    }
+    bed.raise(first.clone(), false).await;
+    assert_eq!(bed.deliveries(DeliveryState::Waiting).len(), 10);
     eventually("it is full", SOON, || {
         bed.health("police").state == State::Failed
     })
@@ -257,12 +297,16 @@ async fn a_full_outbox_sheds_to_the_dead_letters_and_says_so() {
     bed.raise(vec![routine.clone(), danger.clone()], false)
         .await;
     let dead = bed.deliveries(DeliveryState::Dead);
-    assert_eq!(dead.len(), 1);
-    assert_eq!(dead[0].alert, routine.id);
+    let shed: Vec<_> = dead.iter().map(|delivery| delivery.alert).collect();
+    assert_eq!(shed.len(), 3, "two of the first, and the routine one");
+    assert!(shed.contains(&routine.id) && !shed.contains(&danger.id));
+    let why = dead[0].last_error.as_deref().unwrap();
+    assert!(why.contains("10 alerts wait for police"), "{why}");
     police.come_back().await;
     arrive(&police, &[danger], SOON).await;
+    arrive(&police, &first[..10], SOON).await;
+    assert_eq!(bed.outbox.retry_all(None).await.unwrap(), 3);
     arrive(&police, &first, SOON).await;
-    bed.outbox.retry_all(None).await.unwrap();
     arrive(&police, &[routine], SOON).await;
     bed.assert_sound();
     bed.stop().await;

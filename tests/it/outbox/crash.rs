@@ -105,6 +105,11 @@ async fn dies_at(point: &str) {
 }
 
 #[tokio::test]
+async fn killed_between_raise_and_commit_it_is_raised_again_and_once() {
+    dies_at("after_raise_before_commit").await;
+}
+
+#[tokio::test]
 async fn killed_before_an_attempt_nothing_is_lost() {
     dies_at("before_attempt").await;
 }

@@ -4,6 +4,8 @@ mod arrival;
 mod crash;
 mod kinds;
 mod outage;
+mod tls;
+mod told;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
