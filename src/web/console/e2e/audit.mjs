@@ -41,7 +41,7 @@ await run('audit', async ({ browser, page }) => {
   await go(reader, 'audit');
   await reader.locator('tbody tr.ant-table-row').first().waitFor();
   await go(reader, 'accounts');
-  await reader.getByText('wang.wu').waitFor();
+  await reader.locator('tr[data-row-key="wang.wu"]').waitFor();
   assert.equal(await reader.getByRole('button', { name: '新增账号' }).count(), 0);
   await go(reader, 'office/dwellings/b01-u1-102');
   await reader.getByTestId('reckoning').waitFor();
