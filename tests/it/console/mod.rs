@@ -46,3 +46,24 @@ async fn every_page_of_the_duty_room_fits_and_can_be_used_by_all() {
     estate.play("pages").await;
     estate.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_issued_up_to_the_limit_and_the_refusal_is_said_in_words() {
+    let estate = Estate::start(EstateOptions::new(4)).await;
+    estate.play("office").await;
+    estate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spreadsheet_is_tried_before_it_is_taken() {
+    let estate = Estate::start(EstateOptions::new(4)).await;
+    estate.play("import").await;
+    estate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_look_leaves_a_line_and_an_account_can_be_ended() {
+    let estate = Estate::start(EstateOptions::new(4)).await;
+    estate.play("audit").await;
+    estate.stop().await;
+}

@@ -26,7 +26,8 @@ await run('import', async ({ page }) => {
   // What is refused can be taken along, and no spreadsheet program runs it.
   const refused = await taken(page, () => report.getByRole('button', { name: '下载被拒绝的行' }).click());
   assert.match(refused.text, /^\uFEFF工作表,行,列,代码,原因与处理办法\r\n/);
-  assert.equal(refused.text.trim().split('\r\n').length, 3);
+  const rows = refused.text.trim().split('\r\n').slice(1).map((line) => line.split(',')[1]);
+  assert.deepEqual([...new Set(rows)], ['4', '5']);
 
   await setLanguage(page, 'en');
   await choose(page, SHEET);

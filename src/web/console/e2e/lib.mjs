@@ -99,7 +99,7 @@ export async function logIn(page, { name, password }) {
 /** Makes an account with a password of its own, by the API, as `page`'s admin. */
 export async function account(page, name, role, buildings = null) {
   const made = await api(page, 'POST', '/accounts', { name, role, buildings });
-  const password = `the password of ${name}`;
+  const password = `a pass phrase as ${role.length} words`;
   const answer = await fetch(`${BASE}/api/v1/setup`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },

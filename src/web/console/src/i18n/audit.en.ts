@@ -23,7 +23,6 @@ export const auditEn: Record<keyof typeof auditZh, string> = {
   'audit.act.logout': 'logged out',
   'audit.act.prune': 'pruned by age',
   'audit.place': 'Place',
-  'audit.days': 'Days',
   'audit.q': 'Search target, detail or reason',
   'audit.none': 'Nothing fits',
   'audit.number': 'No.',

@@ -21,7 +21,6 @@ export const auditZh = {
   'audit.act.logout': '退出',
   'audit.act.prune': '到期清除',
   'audit.place': '位置编号',
-  'audit.days': '日期',
   'audit.q': '搜索对象、说明或原因',
   'audit.none': '没有符合条件的记录',
   'audit.number': '序号',

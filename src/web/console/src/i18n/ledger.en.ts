@@ -3,6 +3,8 @@ import type { ledgerZh } from './ledger.zh';
 
 export const ledgerEn: Record<keyof typeof ledgerZh, string> = {
   'common.actions': 'Actions',
+  'common.first-day': 'First day',
+  'common.last-day': 'Last day',
   'common.back': 'Back',
   'common.change': 'Change',
   'common.none': 'none',

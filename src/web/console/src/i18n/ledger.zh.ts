@@ -1,6 +1,8 @@
 // Words of the property office.
 export const ledgerZh = {
   'common.actions': '操作',
+  'common.first-day': '首日',
+  'common.last-day': '末日',
   'common.back': '返回',
   'common.change': '修改',
   'common.none': '无',

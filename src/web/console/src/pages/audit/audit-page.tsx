@@ -2,13 +2,14 @@
 
 import { DownloadOutlined, SearchOutlined } from '@ant-design/icons';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Button, DatePicker, Empty, Input, Select, Table } from 'antd';
+import { Button, Empty, Input, Select, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import dayjs from 'dayjs';
 import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { download, type Page, request } from '../../api/client';
 import { isKey, type Text, useText } from '../../i18n';
+import { DayRange } from '../shared/day-range';
 import { Failure } from '../shared/failure';
 import { PageHead } from '../shared/page-head';
 import { dayStart, useTimes } from '../shared/times';
@@ -119,9 +120,7 @@ export default function AuditPage() {
           value={wanted.place}
           onSearch={(place) => set({ place })}
         />
-        <DatePicker.RangePicker
-          allowEmpty={[true, true]}
-          aria-label={t('audit.days')}
+        <DayRange
           value={[wanted.from ? dayjs(wanted.from) : null, wanted.to ? dayjs(wanted.to) : null]}
           onChange={(days) =>
             set({

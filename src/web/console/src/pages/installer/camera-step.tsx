@@ -26,7 +26,7 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
   const [editing, setEditing] = useState<CameraRow | 'new' | null>(null);
   const [probed, setProbed] = useState<string | null>(null);
   const statuses = useQuery({
-    queryKey: ['cameras'],
+    queryKey: ['office', 'cameras'],
     refetchInterval: 5_000,
     queryFn: ({ signal }) => request<Page<CameraStatus>>('GET', '/cameras', { signal }),
   });

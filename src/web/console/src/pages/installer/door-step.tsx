@@ -29,7 +29,7 @@ const ASK_EVERY_MS = 3_000;
 
 export function useDoorStatuses() {
   return useQuery({
-    queryKey: ['doors'],
+    queryKey: ['office', 'doors'],
     refetchInterval: ASK_EVERY_MS,
     queryFn: ({ signal }) => request<Page<DoorStatus>>('GET', '/doors', { signal }),
   });

@@ -1,10 +1,10 @@
 // Issues a card to a cardholder: read at a desk reader, or by the next unknown card at a door.
 
-import { Alert, DatePicker, Form, Input, Modal, Result, Tabs } from 'antd';
-import type { Dayjs } from 'dayjs';
+import { Alert, Form, Input, Modal, Result, Tabs } from 'antd';
 import { useState } from 'react';
 import { request } from '../../api/client';
 import { useText } from '../../i18n';
+import { type Days, DayRange } from '../shared/day-range';
 import { may, useMe } from '../../session';
 import { dayStart, useTimes } from '../shared/times';
 import { CardReader } from './card-reader';
@@ -15,7 +15,7 @@ import type { Card, Dwelling, Resident } from './types';
 import { WHY_CHARS_MAX } from './why-dialog';
 
 interface Values {
-  days?: [Dayjs | null, Dayjs | null] | null;
+  days?: Days | null;
   why?: string;
 }
 
@@ -110,7 +110,7 @@ export function CardIssue({
           <Tabs items={tabs} />
           <Form<Values> form={form} layout="vertical" disabled={isBusy}>
             <Form.Item name="days" label={t('office.card.days')} extra={t('office.card.days.hint')}>
-              <DatePicker.RangePicker allowEmpty={[true, true]} style={{ width: '100%' }} />
+              <DayRange />
             </Form.Item>
             <Form.Item name="why" label={t('office.why')}>
               <Input maxLength={WHY_CHARS_MAX} showCount dir="auto" />

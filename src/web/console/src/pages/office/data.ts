@@ -89,7 +89,7 @@ export function useHistory(id: string) {
 
 export function useStairwells() {
   return useQuery({
-    queryKey: ['places'],
+    queryKey: ['office', 'places'],
     staleTime: 60_000,
     queryFn: ({ signal }) => request<Page<Stairwell>>('GET', '/places', { signal }),
   });

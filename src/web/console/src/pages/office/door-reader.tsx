@@ -36,7 +36,7 @@ export function DoorReader({
 }) {
   const t = useText();
   const doors = useQuery({
-    queryKey: ['doors'],
+    queryKey: ['office', 'doors'],
     queryFn: ({ signal }) => request<Page<DoorRow>>('GET', '/doors', { signal }),
   });
   const rows = doors.data?.items ?? [];

@@ -1,10 +1,11 @@
 // Adds a dwelling, or changes area, tenure, beds and days of one.
 
-import { DatePicker, Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
-import dayjs, { type Dayjs } from 'dayjs';
+import { Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
+import dayjs from 'dayjs';
 import { useState } from 'react';
 import { request } from '../../api/client';
 import { useText } from '../../i18n';
+import { type Days, DayRange } from '../shared/day-range';
 import { useNotices } from '../shared/notices';
 import { LedgerFailure } from './ledger-failure';
 import { useLedgerChanged, useStairwells } from './data';
@@ -23,7 +24,7 @@ interface Values {
   area_m2: string;
   tenure: Tenure;
   beds?: number | null;
-  days?: [Dayjs | null, Dayjs | null] | null;
+  days?: Days | null;
   why?: string;
 }
 
@@ -157,7 +158,7 @@ export function DwellingForm({
           </Form.Item>
         )}
         <Form.Item name="days" label={t('office.dwelling.days')} extra={t('office.days.hint')}>
-          <DatePicker.RangePicker allowEmpty={[true, true]} style={{ width: '100%' }} />
+          <DayRange />
         </Form.Item>
         <Form.Item name="why" label={t('office.why')}>
           <Input maxLength={WHY_CHARS_MAX} showCount dir="auto" />

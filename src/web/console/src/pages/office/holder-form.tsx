@@ -1,10 +1,11 @@
 // Adds a cardholder to a dwelling, or changes the facts of one.
 
-import { Alert, AutoComplete, DatePicker, Form, Input, Modal } from 'antd';
-import dayjs, { type Dayjs } from 'dayjs';
+import { Alert, AutoComplete, Form, Input, Modal } from 'antd';
+import dayjs from 'dayjs';
 import { useState } from 'react';
 import { request } from '../../api/client';
 import { useText } from '../../i18n';
+import { type Days, DayRange } from '../shared/day-range';
 import { useNotices } from '../shared/notices';
 import { LedgerFailure } from './ledger-failure';
 import { useLedgerChanged } from './data';
@@ -20,7 +21,7 @@ interface Values {
   name: string;
   relation: string;
   person_key?: string;
-  days?: [Dayjs | null, Dayjs | null] | null;
+  days?: Days | null;
   why?: string;
 }
 
@@ -145,7 +146,7 @@ export function HolderForm({
             <Input maxLength={NAME_CHARS_MAX} autoComplete="off" dir="auto" />
           </Form.Item>
           <Form.Item name="days" label={t('office.holder.tenancy')} extra={t('office.days.hint')}>
-            <DatePicker.RangePicker allowEmpty={[true, true]} style={{ width: '100%' }} />
+            <DayRange />
           </Form.Item>
         </div>
         <Form.Item name="why" label={t('office.why')}>
