@@ -5,8 +5,10 @@
 //! as not looked at, not as an outage.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,9 @@ pub const KEPT: Duration = Duration::from_secs(92 * 86_400);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks from write to write.
 const LOOKS_PER_WRITE: u32 = 60;
+/// Seconds that a camera has to come up after the gateway's start before it counts as away: all are
+/// dialled within a minute.
+const STARTING_S_MAX: u32 = 60;
 /// Rows removed in one transaction, at most.
 const REMOVED_AT_ONCE_MAX: usize = 1_000;
 
@@ -29,33 +34,50 @@ const REMOVED_AT_ONCE_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 struct Tally {
     hours: BTreeMap<(WallTime, CameraId), CameraHour>,
-    /// Seconds for which each camera that is away has been so; a camera that was never there counts from
-    /// the first look.
-    away: BTreeMap<CameraId, u32>,
+    /// How each camera is.
+    cameras: BTreeMap<CameraId, Standing>,
+}
+
+/// How a camera is, by the looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Not there yet since the gateway began, for so many seconds.
+    Starting(u32),
+    Up,
+    /// Away for so many seconds.
+    Away(u32),
 }
 
 impl Tally {
     /// Takes in one look, a second after the one before.
     fn look(&mut self, at: WallTime, cameras: impl Iterator<Item = (CameraId, bool)>) {
         let hour = hour_of(at);
-        let mut away = BTreeMap::new();
+        let before = std::mem::take(&mut self.cameras);
         for (camera, is_up) in cameras {
+            let was = before.get(&camera).copied();
+            let now = match was.unwrap_or(Standing::Starting(0)) {
+                _ if is_up => Standing::Up,
+                Standing::Starting(s) if s < STARTING_S_MAX => Standing::Starting(s + 1),
+                Standing::Starting(_) | Standing::Up => Standing::Away(1),
+                Standing::Away(s) => Standing::Away(s.saturating_add(1)),
+            };
+            // A camera that is no longer configured is forgotten.
+            self.cameras.insert(camera.clone(), now);
             let mut seen = CameraHour {
                 seen_s: 1,
-                up_s: u32::from(is_up),
                 ..CameraHour::default()
             };
-            if !is_up {
-                let before = self.away.get(&camera).copied().unwrap_or(0);
-                let for_s = before.saturating_add(1);
-                seen.n_outages = u32::from(before == 0);
-                seen.longest_s = for_s;
-                away.insert(camera.clone(), for_s);
+            match now {
+                // That the gateway was away is no outage of the camera.
+                Standing::Starting(_) => continue,
+                Standing::Up => seen.up_s = 1,
+                Standing::Away(s) => {
+                    seen.n_outages = u32::from(s == 1);
+                    seen.longest_s = s;
+                }
             }
             self.hours.entry((hour, camera)).or_default().add(&seen);
         }
-        // A camera that is no longer configured is forgotten.
-        self.away = away;
     }
 }
 
@@ -66,57 +88,105 @@ fn hour_of(at: WallTime) -> WallTime {
     WallTime::from_unix_ns(at.unix_s().div_euclid(seconds) * seconds * 1_000_000_000)
 }
 
-/// Looks until `stop`, then writes what is left.
-///
-/// # Errors
-/// [`StoreError`] when a write fails.
-pub async fn watch(
-    cameras: Cameras,
+/// Who looks, and what was seen. Cheap to clone; clones are one.
+#[derive(Clone, Debug)]
+pub struct Uptime {
     store: Store,
     clock: Clock,
-    stop: CancellationToken,
-) -> Result<(), StoreError> {
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    // What was missed was not seen.
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tally = Tally::default();
-    let mut n_looks = 0;
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return write(&store, &mut tally, clock.now()).await,
-            _ = looks.tick() => {}
-        }
-        let feeds = cameras.feeds();
-        let states = feeds.iter().map(|feed| {
-            let is_up = feed.ticks().borrow().streaming;
-            (feed.camera().clone(), is_up)
-        });
-        tally.look(clock.now(), states);
-        n_looks += 1;
-        if n_looks >= LOOKS_PER_WRITE {
-            n_looks = 0;
-            write(&store, &mut tally, clock.now()).await?;
-        }
-    }
+    tally: Arc<Mutex<Tally>>,
 }
 
-async fn write(store: &Store, tally: &mut Tally, now: WallTime) -> Result<(), StoreError> {
-    let hours = std::mem::take(&mut tally.hours);
-    let limit = hour_of(now.minus(KEPT));
-    let work = move |txn: &mut Txn<'_>| {
-        for (key, more) in hours {
-            let mut hour = txn.get(tables::CAMERA_HOURS, &key)?.unwrap_or_default();
-            hour.add(&more);
-            txn.put(tables::CAMERA_HOURS, &key, &hour)?;
+impl Uptime {
+    /// Nothing was seen yet.
+    pub fn new(store: Store, clock: Clock) -> Uptime {
+        Uptime {
+            store,
+            clock,
+            tally: Arc::default(),
         }
-        let oldest = txn.scan(tables::CAMERA_HOURS, &(), REMOVED_AT_ONCE_MAX)?;
-        for (key, _) in oldest.into_iter().take_while(|((at, _), _)| *at < limit) {
-            txn.delete(tables::CAMERA_HOURS, &key);
+    }
+
+    /// Looks at all `cameras` until `stop`, then writes what is left.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a write fails.
+    pub async fn watch(self, cameras: Cameras, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        // What was missed was not seen.
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n_looks = 0;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.write().await,
+                _ = looks.tick() => {}
+            }
+            let feeds = cameras.feeds();
+            let states = feeds.iter().map(|feed| {
+                let is_up = feed.ticks().borrow().streaming;
+                (feed.camera().clone(), is_up)
+            });
+            self.tally.lock().look(self.clock.now(), states);
+            n_looks += 1;
+            if n_looks >= LOOKS_PER_WRITE {
+                n_looks = 0;
+                self.write().await?;
+            }
         }
+    }
+
+    async fn write(&self) -> Result<(), StoreError> {
+        let hours = self.tally.lock().hours.clone();
+        let limit = hour_of(self.clock.now().minus(KEPT));
+        let written = hours.clone();
+        let work = move |txn: &mut Txn<'_>| {
+            for (key, more) in hours {
+                let mut hour = txn.get(tables::CAMERA_HOURS, &key)?.unwrap_or_default();
+                hour.add(&more);
+                txn.put(tables::CAMERA_HOURS, &key, &hour)?;
+            }
+            let oldest = txn.scan(tables::CAMERA_HOURS, &(), REMOVED_AT_ONCE_MAX)?;
+            for (key, _) in oldest.into_iter().take_while(|((at, _), _)| *at < limit) {
+                txn.delete(tables::CAMERA_HOURS, &key);
+            }
+            Ok(())
+        };
+        self.store.write(work).await?;
+        // One task looks and writes, so nothing was seen meanwhile.
+        let hours = &mut self.tally.lock().hours;
+        hours.retain(|key, _| !written.contains_key(key));
         Ok(())
-    };
-    store.write(work).await
+    }
+
+    /// How each camera was in the hours of `from` to `to`, those at both ends whole. Reads many small rows:
+    /// call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when rows cannot be read.
+    pub fn read(
+        &self,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<BTreeMap<CameraId, CameraUptime>, StoreError> {
+        let mut all: BTreeMap<CameraId, CameraUptime> = BTreeMap::new();
+        let from = hour_of(from);
+        // A write in this moment may have a part of a minute counted twice or not at all.
+        for ((at, camera), hour) in self.tally.lock().hours.clone() {
+            if at >= from && at < to {
+                all.entry(camera).or_default().add(hour);
+            }
+        }
+        for row in self.store.scan(tables::CAMERA_HOURS, &()) {
+            let ((at, camera), hour) = row?;
+            if at >= to {
+                break;
+            }
+            if at >= from {
+                all.entry(camera).or_default().add(hour);
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// How a camera was over a time.
@@ -132,34 +202,13 @@ pub struct CameraUptime {
     pub longest_s: u32,
 }
 
-/// How each camera was in the hours that begin from `from` on and before `to`. Reads many small rows:
-/// call it where blocking is allowed.
-///
-/// # Errors
-/// [`StoreError`] when rows cannot be read.
-pub fn read(
-    store: &Store,
-    from: WallTime,
-    to: WallTime,
-) -> Result<BTreeMap<CameraId, CameraUptime>, StoreError> {
-    let mut all: BTreeMap<CameraId, CameraUptime> = BTreeMap::new();
-    // From the beginning of the first hour: a part of it is in the time that is asked for.
-    let from = hour_of(from);
-    for row in store.scan(tables::CAMERA_HOURS, &()) {
-        let ((at, camera), hour) = row?;
-        if at >= to {
-            break;
-        }
-        if at < from {
-            continue;
-        }
-        let sum = all.entry(camera).or_default();
-        sum.seen_s += u64::from(hour.seen_s);
-        sum.up_s += u64::from(hour.up_s);
-        sum.n_outages += u64::from(hour.n_outages);
-        sum.longest_s = sum.longest_s.max(hour.longest_s);
+impl CameraUptime {
+    fn add(&mut self, hour: CameraHour) {
+        self.seen_s += u64::from(hour.seen_s);
+        self.up_s += u64::from(hour.up_s);
+        self.n_outages += u64::from(hour.n_outages);
+        self.longest_s = self.longest_s.max(hour.longest_s);
     }
-    Ok(all)
 }
 
 #[cfg(test)]
@@ -196,6 +245,20 @@ mod tests {
         assert_eq!((second.n_outages, second.longest_s), (0, 400));
     }
 
+    #[test]
+    fn a_start_of_the_gateway_is_no_outage_and_a_camera_that_never_comes_is_one() {
+        let mut tally = Tally::default();
+        look(&mut tally, 0..5, false);
+        look(&mut tally, 5..10, true);
+        let hour = tally.hours[&(at(0), camera())];
+        assert_eq!((hour.seen_s, hour.up_s, hour.n_outages), (5, 5, 0));
+        let mut tally = Tally::default();
+        look(&mut tally, 0..100, false);
+        let hour = tally.hours[&(at(0), camera())];
+        assert_eq!((hour.seen_s, hour.up_s), (40, 0));
+        assert_eq!((hour.n_outages, hour.longest_s), (1, 40));
+    }
+
     #[tokio::test]
     async fn hours_are_added_up_kept_for_their_time_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
@@ -204,14 +267,16 @@ mod tests {
         };
         let mut registry = crate::telemetry::registry();
         let store = Store::open(&options, &Supervisor::new(), &mut registry).unwrap();
-        let mut tally = Tally::default();
+        let clock = Clock::simulated(at(250));
+        let uptime = Uptime::new(store.clone(), clock);
         for from in [0, 100] {
-            look(&mut tally, from..from + 100, true);
-            write(&store, &mut tally, at(200)).await.unwrap();
+            look(&mut uptime.tally.lock(), from..from + 100, true);
+            uptime.write().await.unwrap();
         }
-        look(&mut tally, 200..250, false);
-        write(&store, &mut tally, at(250)).await.unwrap();
-        let found = read(&store, at(1_000), at(3_600)).unwrap();
+        // Also what is not written yet.
+        look(&mut uptime.tally.lock(), 200..250, false);
+        let read = |from, to| uptime.read(from, to).unwrap();
+        let found = read(at(1_000), at(3_600));
         let expected = CameraUptime {
             seen_s: 250,
             up_s: 200,
@@ -219,12 +284,15 @@ mod tests {
             longest_s: 50,
         };
         assert_eq!(found[&camera()], expected);
-        assert!(read(&store, at(3_600), at(9_000)).unwrap().is_empty());
+        uptime.write().await.unwrap();
+        assert_eq!(read(at(1_000), at(3_600)), found);
+        assert!(read(at(3_600), at(9_000)).is_empty());
         assert_eq!(crate::store::verify(&store).unwrap(), []);
 
         let later = at(7_200).plus(KEPT);
-        write(&store, &mut tally, later).await.unwrap();
-        assert!(read(&store, at(0), later).unwrap().is_empty());
+        let uptime = Uptime::new(store.clone(), Clock::simulated(later));
+        uptime.write().await.unwrap();
+        assert!(uptime.read(at(0), later).unwrap().is_empty());
         store.close().await;
     }
 }

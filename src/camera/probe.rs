@@ -1,14 +1,16 @@
 //! One look at one camera: what it sends, and whether that is fit for clips.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::dial::knock;
 use super::error::SessionError;
-use super::frame::Codec;
+use super::frame::{Codec, VideoParams};
 use super::options::Transport;
 use super::ring::RingOptions;
 use super::session::{CodedFrame, Hangup, Item, Session, Source};
@@ -77,6 +79,30 @@ pub async fn probe(
     within: Duration,
     clock: &Clock,
 ) -> Result<Probe, SessionError> {
+    let seen = probe_picture(url, login, transport, within, clock).await;
+    seen.map(|(probe, _)| probe)
+}
+
+/// A key frame with what it takes to decode it.
+#[derive(Clone, Debug)]
+pub struct KeyFrame {
+    /// Of the stream.
+    pub params: Arc<VideoParams>,
+    /// NAL units after 4-byte lengths.
+    pub data: Bytes,
+}
+
+/// The same, with the newest key frame that came.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn probe_picture(
+    url: &Url,
+    login: Option<(String, Secret)>,
+    transport: Transport,
+    within: Duration,
+    clock: &Clock,
+) -> Result<(Probe, Option<KeyFrame>), SessionError> {
     let (username, password) = login.unzip();
     let source = Source {
         url: url.clone(),
@@ -108,11 +134,13 @@ pub async fn probe(
         warnings: Vec::new(),
     };
     probe.warnings = warnings(&probe, within);
-    Ok(probe)
+    let params = Arc::clone(params);
+    let key_frame = seen.key_frame.map(|data| KeyFrame { params, data });
+    Ok((probe, key_frame))
 }
 
 struct Seen {
-    params: Option<std::sync::Arc<super::frame::VideoParams>>,
+    params: Option<Arc<VideoParams>>,
     began: Instant,
     first_at: Instant,
     n_frames: u32,
@@ -123,6 +151,7 @@ struct Seen {
     key_interval: Option<Duration>,
     n_lost: u64,
     clock_offset_ns: Option<i64>,
+    key_frame: Option<Bytes>,
 }
 
 async fn look(
@@ -147,6 +176,7 @@ async fn look(
         key_interval: None,
         n_lost: 0,
         clock_offset_ns: None,
+        key_frame: None,
     };
     let until = now + within;
     // `timeout_at` alone would go on for ever while items are there at once.
@@ -183,6 +213,9 @@ impl Seen {
         self.bytes_before_last += self.last_bytes;
         self.last_bytes = u64::try_from(frame.data.len()).unwrap_or(u64::MAX);
         self.newest = media;
+        if frame.is_key {
+            self.key_frame = Some(frame.data.clone());
+        }
         if frame.is_key
             && let Some(before) = self.key_at.replace(media)
         {
@@ -193,12 +226,12 @@ impl Seen {
         Ok(())
     }
 
-    fn session_params(&self) -> Result<&super::frame::VideoParams, SessionError> {
+    fn session_params(&self) -> Result<&Arc<VideoParams>, SessionError> {
         let looked = self.began.elapsed();
         if self.n_frames == 0 {
             return Err(SessionError::Stalled(looked));
         }
-        self.params.as_deref().ok_or(SessionError::NoParams(looked))
+        self.params.as_ref().ok_or(SessionError::NoParams(looked))
     }
 
     /// `n` a second of media time; `None` with less than a second.

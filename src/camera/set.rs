@@ -134,6 +134,12 @@ impl Cameras {
         by_id.get(camera).map(|slot| slot.feed.clone())
     }
 
+    /// How one camera is reached, with its log-in; `None` when it is not configured.
+    pub fn options(&self, camera: &CameraId) -> Option<CameraOptions> {
+        let by_id = self.slots.by_id.lock();
+        by_id.get(camera).map(|slot| slot.options.clone())
+    }
+
     /// All feeds, by camera.
     pub fn feeds(&self) -> Vec<Feed> {
         self.slots.feeds()

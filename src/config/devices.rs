@@ -16,6 +16,9 @@ const RTSP: UrlRule = UrlRule {
     example: "\"rtsp://192.0.2.10:554/path\"",
 };
 
+/// Longest label of a building or a unit, in characters.
+const LABEL_CHARS_MAX: usize = 32;
+
 /// Stairwells by id.
 pub(super) type Stairwells = BTreeMap<StairwellId, Stairwell>;
 
@@ -45,6 +48,13 @@ pub(super) fn stairwells(top: &mut Section<'_>) -> Stairwells {
         }
         let building = section.required("building", "as on the wall, such as \"3\"");
         let unit = section.required("unit", "as on the door, such as \"2\"");
+        for label in [&building, &unit].into_iter().flatten() {
+            let n_chars = label.value.trim().chars().count();
+            if n_chars == 0 || n_chars > LABEL_CHARS_MAX || label.value.contains(char::is_control) {
+                let text = "must be 1 to 32 characters in one line";
+                section.report.problem(&label.spot, text);
+            }
+        }
         if let Some(id) = id {
             if id.value.as_str() == COMPOUND {
                 let text = "\"compound\" means the compound itself (choose another id)";

@@ -7,6 +7,7 @@
 
 mod cases;
 mod devices;
+pub mod edit;
 mod grpc;
 mod linkages;
 mod mqtt;
@@ -223,7 +224,7 @@ pub enum DecisionMode {
 }
 
 /// A receiver of alerts outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linkage {
     /// Its id; each id once.
     pub id: LinkageId,
@@ -238,7 +239,7 @@ pub struct Linkage {
 }
 
 /// How to reach a receiver of alerts, by its kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {
     /// `webhook`.
     Webhook(WebhookOptions),

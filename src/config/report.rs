@@ -1,8 +1,11 @@
 //! What is wrong with a configuration: every problem with its line, its key and what to do.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use crate::domain::secret::Secret;
 
 /// Where in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +93,8 @@ pub(super) struct Report<'a> {
     pub(super) base: PathBuf,
     /// Where `…_env` keys look.
     pub(super) environment: Environment<'a>,
+    /// Secrets that are not on the disk yet, by the file each will be in.
+    secrets: Option<&'a BTreeMap<PathBuf, Secret>>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     /// Every key asked for, without ids: `camera.url`. What is not here does not exist.
@@ -101,10 +106,24 @@ impl<'a> Report<'a> {
         Report {
             base,
             environment,
+            secrets: None,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             asked: RefCell::default(),
         }
+    }
+
+    /// The same with secrets that are taken as written.
+    pub(super) fn with_secrets(self, secrets: &'a BTreeMap<PathBuf, Secret>) -> Report<'a> {
+        Report {
+            secrets: Some(secrets),
+            ..self
+        }
+    }
+
+    /// The secret that will be in the file at `path`.
+    pub(super) fn secret_to_come(&self, path: &Path) -> Option<Secret> {
+        self.secrets.and_then(|secrets| secrets.get(path)).cloned()
     }
 
     pub(super) fn problem(&self, spot: &Spot, text: impl Into<String>) {

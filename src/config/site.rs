@@ -46,6 +46,10 @@ pub(super) fn compound(top: &mut Section<'_>) -> Option<Compound> {
             let text = "must be 1 to 64 characters";
             section.report.problem(&name.spot, text);
         }
+        if name.value.contains(char::is_control) {
+            let text = "has control characters in it (write one line)";
+            section.report.problem(&name.spot, text);
+        }
     }
     let time_zone = time_zone.and_then(|name| read_time_zone(&section, &name));
     section.finish();

@@ -96,6 +96,15 @@ impl SecretKeys {
 
 fn read_secret_file(section: &Section<'_>, file: &At<PathBuf>) -> Option<Secret> {
     let path = &file.value;
+    if let Some(secret) = section.report.secret_to_come(path) {
+        if secret.reveal().len() as u64 > SECRET_BYTES_MAX
+            || secret.reveal().contains(char::is_control)
+        {
+            let text = "a secret is one line of 4096 bytes at most, without control characters";
+            section.report.problem(&file.spot, text);
+        }
+        return Some(secret);
+    }
     let shown = path.display();
     let problem = |text: String| section.report.problem(&file.spot, text);
     match read_short_file(path) {

@@ -14,6 +14,7 @@ mod connection;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ntex::io::IoBoxed;
@@ -25,7 +26,7 @@ use tracing::{info, warn};
 use super::client::Context;
 use super::desk::Slip;
 use super::event::DoorEvent;
-use super::options::EmbeddedBroker;
+use super::options::{DoorCredential, EmbeddedBroker};
 use crate::error::chain;
 use crate::supervise::{self, Supervisor};
 use crate::telemetry::Health;
@@ -55,14 +56,6 @@ pub enum EmbeddedError {
         #[source]
         source: io::Error,
     },
-    /// Anyone on the network could speak for any door.
-    #[error(
-        "mqtt.listen is {addr}, which others can reach, but no door has a username and a password: give each door its own, or listen on 127.0.0.1"
-    )]
-    Open {
-        /// Where.
-        addr: SocketAddr,
-    },
     /// A log-in that cannot be meant.
     #[error("read the log-ins of the doors")]
     Credentials(#[source] CredentialError),
@@ -76,6 +69,7 @@ pub enum EmbeddedError {
 pub(super) struct Embedded {
     addr: SocketAddr,
     ended: watch::Receiver<bool>,
+    access: watch::Sender<Arc<Access>>,
 }
 
 impl Embedded {
@@ -87,22 +81,34 @@ impl Embedded {
         supervisor: &Supervisor,
     ) -> Result<Embedded, EmbeddedError> {
         let addr = broker.listen;
-        if !addr.ip().is_loopback() && broker.credentials.is_empty() {
-            return Err(EmbeddedError::Open { addr });
-        }
-        let access = Access::new(&broker.credentials).map_err(EmbeddedError::Credentials)?;
+        // Beyond loopback nobody is let in before there are log-ins.
+        let access = Access::new(&broker.credentials, addr.ip().is_loopback())
+            .map_err(EmbeddedError::Credentials)?;
+        let (access, access_seen) = watch::channel(Arc::new(access));
         let (listener, addr) =
             listen(addr).map_err(|source| EmbeddedError::Listen { addr, source })?;
         let (ended_tx, ended) = watch::channel(false);
         let token = supervisor.token();
         let work = move || {
             let system = ntex::rt::System::new("mqtt");
-            system.block_on(run(listener, context, access, events, health, token));
+            system.block_on(run(listener, context, access_seen, events, health, token));
             ended_tx.send_replace(true);
         };
         supervise::thread(supervisor, "mqtt-endpoint", work).map_err(EmbeddedError::Thread)?;
         info!(%addr, "listening for doors");
-        Ok(Embedded { addr, ended })
+        Ok(Embedded {
+            addr,
+            ended,
+            access,
+        })
+    }
+
+    /// Takes in other log-ins and other doors: who would not be given the same rights again, or was
+    /// refused what may be allowed now, is hung up on and may come again.
+    pub(super) fn reload(&self, credentials: &[DoorCredential]) -> Result<(), CredentialError> {
+        let access = Access::new(credentials, self.addr.ip().is_loopback())?;
+        self.access.send_replace(Arc::new(access));
+        Ok(())
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -117,6 +123,11 @@ impl Embedded {
     }
 }
 
+/// Can these log-ins be meant?
+pub(super) fn check(credentials: &[DoorCredential]) -> Result<(), CredentialError> {
+    Access::new(credentials, false).map(drop)
+}
+
 fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;
@@ -128,7 +139,7 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 async fn run(
     listener: TcpListener,
     context: Context,
-    access: Access,
+    access: watch::Receiver<Arc<Access>>,
     events: mpsc::Sender<DoorEvent>,
     health: Health,
     token: CancellationToken,
@@ -140,8 +151,9 @@ async fn run(
             return;
         }
     };
-    let server = Rc::new(Server::new(context.clone(), access, events));
+    let server = Rc::new(Server::new(context.clone(), access.clone(), events));
     health.ok();
+    let following = ntex::rt::spawn(follow_access(Rc::clone(&server), access));
     let accepting = ntex::rt::spawn(accept(Rc::clone(&server), listener));
     let dispatching = ntex::rt::spawn(dispatch(Rc::clone(&server)));
     let until_closed = async {
@@ -155,6 +167,7 @@ async fn run(
         () = until_closed => true,
     };
     accepting.abort();
+    following.abort();
     if polite
         && tokio::time::timeout(FAREWELL, server.all_delivered())
             .await
@@ -197,6 +210,14 @@ async fn accept(server: Rc<Server>, listener: tokio::net::TcpListener) {
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
+    }
+}
+
+/// Hangs up on those whose rights have changed, until the sender is gone.
+async fn follow_access(server: Rc<Server>, mut access: watch::Receiver<Arc<Access>>) {
+    while access.changed().await.is_ok() {
+        let now = Arc::clone(&access.borrow_and_update());
+        server.hang_up_on_others(&now);
     }
 }
 

@@ -182,16 +182,30 @@ impl Doors {
         self.shared.context.book.get(door)
     }
 
-    /// Serves these doors from now on: others than before, or with other controllers.
-    pub fn reload(&self, doors: &[DoorOptions]) {
+    /// Serves these doors from now on: others than before, with other controllers or other log-ins at the
+    /// endpoint inside.
+    ///
+    /// # Errors
+    /// [`CredentialError`]: the log-ins cannot be meant so, and nothing has changed.
+    pub fn reload(
+        &self,
+        doors: &[DoorOptions],
+        credentials: &[DoorCredential],
+    ) -> Result<(), CredentialError> {
         let context = &self.shared.context;
+        if let Carrier::Embedded(_) = &self.shared.carrier {
+            embedded::check(credentials)?;
+        }
         context.book.set_doors(doors.iter().map(|door| &door.id));
         let new_topics = context.intake.reroute(doors);
         info!(n_doors = doors.len(), new_topics, "doors reloaded");
         match &self.shared.carrier {
             Carrier::Client(client) if new_topics => client.renew(),
-            Carrier::Client(_) | Carrier::Embedded(_) => {}
+            Carrier::Client(_) => {}
+            // Last, so that who comes again meets the new doors.
+            Carrier::Embedded(endpoint) => endpoint.reload(credentials)?,
         }
+        Ok(())
     }
 
     /// Takes nothing more from the doors; what is in hand may still be acknowledged, and decisions

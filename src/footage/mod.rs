@@ -294,7 +294,15 @@ impl Footage {
         self.shared.is_there.load(Ordering::Acquire)
     }
 
-    /// The same, asked of the disk itself and not of the last look at it; 15 s at most.
+    /// Free and all bytes of the disk, while it is there and says so. Blocks for the disk.
+    pub fn space(&self) -> Option<(u64, u64)> {
+        let root = self.root();
+        let space = self.is_there().then(|| Space::of(root));
+        let space = space?.ok()?;
+        Some((space.free_bytes, space.total_bytes))
+    }
+
+    /// The same as [`Footage::is_there`], asked of the disk itself and not of the last look at it; 15 s at most.
     pub async fn is_there_now(&self) -> bool {
         self.shared.has_mark().await
     }

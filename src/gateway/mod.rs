@@ -7,7 +7,9 @@
 mod card_lists;
 mod ledger;
 mod options;
+mod reload;
 mod run;
+mod site;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -32,10 +34,12 @@ use crate::linkage::SetupError;
 use crate::live::Live;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
+use crate::site::{SiteAsk, SiteDesk};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
+use crate::uptime::Uptime;
 use crate::web::{Api, Hosts, LiveFeed, Looks, ViewerPlaces, WebDoor, WebTlsError};
 
 pub use ledger::OpenLedger;
@@ -120,6 +124,7 @@ pub struct Gateway {
     api: Api,
     ready: watch::Sender<bool>,
     config: Config,
+    asks: mpsc::Receiver<SiteAsk>,
 }
 
 /// The parts that the gateway starts and stops.
@@ -129,6 +134,7 @@ struct Parts {
     roster: Roster,
     doors: Doors,
     cameras: Cameras,
+    uptime: Uptime,
     footage: Footage,
     outbox: Outbox,
     cases: Cases,
@@ -262,6 +268,7 @@ impl Gateway {
             options: Arc::clone(&site),
         };
         let next_cards = NextCards::default();
+        let uptime = Uptime::new(store.clone(), clock.clone());
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
@@ -298,6 +305,7 @@ impl Gateway {
             }
             _ => None,
         };
+        let (site_desk, asks) = SiteDesk::new();
         let (ready, ready_seen) = watch::channel(false);
         let api = Api {
             store: store.clone(),
@@ -311,17 +319,21 @@ impl Gateway {
             looks: Arc::new(Looks::default()),
             front: web_door.front.clone(),
             outbox: outbox.clone(),
-            site: Arc::clone(&pipeline.options),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             video: Live::new(cameras.clone(), clock.clone(), &supervisor, &mut registry),
             viewers: ViewerPlaces::default(),
             next_cards,
+            uptime: uptime.clone(),
             roster: roster.clone(),
             roster_files: Arc::new(Semaphore::new(1)),
             shelf,
             footage: footage.clone(),
             board,
+            site: Arc::clone(&pipeline.options),
+            site_desk,
+            probes: Arc::new(Semaphore::new(crate::web::PROBES_MAX)),
+            clock: clock.clone(),
             hosts: Hosts::new(config.web.public_url.as_ref()),
             registry: Arc::new(registry),
             ready: ready_seen,
@@ -341,6 +353,7 @@ impl Gateway {
                 roster,
                 doors,
                 cameras,
+                uptime,
                 footage,
                 outbox,
                 cases,
@@ -365,6 +378,7 @@ impl Gateway {
             api,
             ready,
             config,
+            asks,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{Config, DecisionMode, Receiver};
 use crate::domain::id::DoorId;
 use crate::domain::place::Door;
-use crate::door::{DoorOptions, DoorsOptions};
+use crate::door::{Broker, DoorCredential, DoorOptions, DoorsOptions};
 use crate::entry::{EntryOptions, SharedRule};
 use crate::footage::FootageOptions;
 use crate::linkage::grpc::Grpc;
@@ -37,6 +37,14 @@ pub(super) fn doors(config: &Config) -> DoorsOptions {
         time_zone: config.compound.time_zone.clone(),
         broker: config.mqtt.broker.clone(),
         doors: doors.collect(),
+    }
+}
+
+/// The log-ins of doors at the endpoint inside; none with a broker.
+pub(super) fn credentials(config: &Config) -> &[DoorCredential] {
+    match &config.mqtt.broker {
+        Broker::Embedded(broker) => &broker.credentials,
+        Broker::External(_) => &[],
     }
 }
 

@@ -1,13 +1,13 @@
 //! Running, reloading and the ordered end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, info_span, warn};
 
-use super::{Events, Gateway, Parts, card_lists, options};
+use super::site::Site;
+use super::{Events, Gateway, Parts, card_lists};
 use crate::audit;
 use crate::camera::CameraEvent;
 use crate::config::Config;
@@ -18,7 +18,6 @@ use crate::outbox::OutboxEvent;
 use crate::store::StoreError;
 use crate::supervise::{Supervisor, blocking};
 use crate::time::AgeGate;
-use crate::uptime;
 use crate::web::{self, WebTls};
 
 /// How long commits in hand may take at the end.
@@ -94,6 +93,7 @@ impl Gateway {
             api,
             ready,
             config,
+            mut asks,
             ..
         } = self;
         let groups = Groups {
@@ -114,6 +114,7 @@ impl Gateway {
             groups.feed.vital("feed", info_span!("feed"), served);
         }
         start(&groups, &supervisor, &parts, events, &config);
+        let mut site = Site::new(parts.clone(), config);
         ready.send_replace(true);
         tell_systemd(sd_notify::NotifyState::Ready);
         info!("ready");
@@ -124,8 +125,9 @@ impl Gateway {
                 why = supervisor.failed() => break Err(RunError(why)),
                 Some(Request::Reload(config)) = requests.recv() => {
                     reload_tls(tls.clone()).await;
-                    reload(&parts, *config).await;
+                    Box::pin(site.reload(*config)).await;
                 }
+                Some(ask) = asks.recv() => Box::pin(site.answer(ask)).await,
             }
         };
         ready.send_replace(false);
@@ -161,12 +163,8 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     groups
         .pipeline
         .vital("upkeep", info_span!("upkeep"), upkeep);
-    let seen = uptime::watch(
-        parts.cameras.clone(),
-        parts.store.clone(),
-        parts.clock.clone(),
-        groups.pipeline.token(),
-    );
+    let uptime = parts.uptime.clone();
+    let seen = uptime.watch(parts.cameras.clone(), groups.pipeline.token());
     groups.pipeline.vital("uptime", info_span!("uptime"), seen);
     let lists = card_lists::follow(parts.clone(), groups.pipeline.token());
     groups
@@ -244,52 +242,6 @@ async fn reload_tls(tls: Option<WebTls>) {
         }
         Err(err) => error!(error = %chain(&err), "certificates cannot be read"),
     }
-}
-
-/// Takes in what may change without a restart: cameras, doors, linkages, stairwells, the limit.
-async fn reload(parts: &Parts, config: Config) {
-    if let Err(err) = reload_linkages(parts, &config).await {
-        error!(error = %chain(err.as_ref()), "linkages cannot be changed; they stay as they were");
-    }
-    let site = &parts.conditions.options;
-    site.store(Arc::new(options::entry(&config)));
-    parts.doors.reload(&options::doors(&config).doors);
-    let roster = config.roster_options(parts.roster.card_hasher().clone());
-    if let Err(err) = parts.roster.set_options(&roster).await {
-        error!(error = %chain(&err), "limits cannot be changed; they stay as they were");
-    }
-    let changed = parts.cameras.reload(config.cameras);
-    for camera in &changed.removed {
-        parts.footage.detach(camera);
-    }
-    for camera in &changed.added {
-        if let Some(feed) = parts.cameras.feed(camera) {
-            parts.footage.attach(feed);
-        }
-    }
-    if let Err(err) = parts.conditions.forget_unknown().await {
-        error!(error = %chain(&err), "conditions cannot be ended");
-    }
-    card_lists::mark_all(parts);
-    info!(
-        n_added = changed.added.len(),
-        n_removed = changed.removed.len(),
-        n_restarted = changed.restarted.len(),
-        "configuration taken in"
-    );
-}
-
-async fn reload_linkages(
-    parts: &Parts,
-    config: &Config,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let linkages = options::linkages(config, &parts.clock, &parts.supervisor)?;
-    parts.outbox.set_case_rules(config.case.rules.clone());
-    parts
-        .outbox
-        .reload(linkages, options::site_facts(config))
-        .await?;
-    Ok(())
 }
 
 /// Each step with its share of the time; none can keep the others from their turn.

@@ -44,7 +44,7 @@ const IN_FLIGHT_MAX: u16 = 64;
 const PACKET_BYTES_MAX: u32 = 16 << 10;
 
 /// A broker and the topic on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MqttLinkageOptions {
     /// The linkage's id.
     pub id: LinkageId,

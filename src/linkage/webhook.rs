@@ -40,7 +40,7 @@ use crate::time::Clock;
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// A webhook's receiver and what we share with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookOptions {
     /// The linkage's id.
     pub id: LinkageId,

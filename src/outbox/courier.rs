@@ -464,7 +464,8 @@ impl Courier {
     }
 }
 
-fn probe(linkage: Arc<dyn Linkage>) -> BoxFuture<'static, Result<(), DeliveryError>> {
+/// Asks a receiver whether it is there, within a bound.
+pub(super) fn probe(linkage: Arc<dyn Linkage>) -> BoxFuture<'static, Result<(), DeliveryError>> {
     async move {
         let within = super::attempt::ATTEMPT_MAX;
         match timeout(within, linkage.probe()).await {

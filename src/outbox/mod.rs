@@ -46,7 +46,7 @@ use crate::domain::alert::DeliveryState;
 use crate::domain::case::CaseRules;
 use crate::domain::id::LinkageId;
 use crate::error::chain;
-use crate::linkage::{Linkage, SiteFacts};
+use crate::linkage::{DeliveryError, Linkage, SiteFacts};
 use crate::retry::Backoff;
 use crate::store::{Store, StoreError};
 use crate::supervise::Supervisor;
@@ -155,6 +155,7 @@ struct Inner {
 /// What the outbox holds of one courier.
 #[derive(Debug)]
 struct Hand {
+    linkage: Arc<dyn Linkage>,
     group: Supervisor,
     reload: Arc<AtomicBool>,
 }
@@ -230,6 +231,28 @@ impl Outbox {
         self.stop().await;
         self.0.facts.store(Arc::new(facts));
         self.employ(linkages)
+    }
+
+    /// Tells receivers other facts of the site from now on; the couriers go on.
+    pub fn set_facts(&self, facts: SiteFacts) {
+        self.0.facts.store(Arc::new(facts));
+    }
+
+    /// Asks a receiver now whether it is there, and gives it nothing; `None`: there is no such linkage.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn probe(&self, linkage: &LinkageId) -> Option<Result<(), DeliveryError>> {
+        let linkage = {
+            let couriers = self.0.couriers.lock();
+            Arc::clone(&couriers.get(linkage)?.linkage)
+        };
+        Some(courier::probe(linkage).await)
+    }
+
+    /// What receivers are told of the site.
+    pub fn facts(&self) -> Arc<SiteFacts> {
+        self.0.facts.load_full()
     }
 
     /// Ends the couriers; each may finish the attempts it has in hand, for 5 s at most. What waits stays
@@ -329,6 +352,7 @@ impl Outbox {
         let (inner, base) = (&self.0, &self.0.base);
         let id = setup.policy.id.clone();
         let reload = Arc::new(AtomicBool::new(false));
+        let linkage = Arc::clone(&setup.linkage);
         let duty = Arc::new(Duty {
             linkage: setup.linkage,
             policy: setup.policy,
@@ -349,7 +373,11 @@ impl Outbox {
         group.keep(&format!("courier/{id}"), span, restart, move |token| {
             courier::run(Arc::clone(&duty), token)
         });
-        Hand { group, reload }
+        Hand {
+            linkage,
+            group,
+            reload,
+        }
     }
 
     /// Alerts that wait for a linkage which is no longer configured wait on, and someone is told.

@@ -46,10 +46,14 @@ use crate::footage::Footage;
 use crate::live::Live;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
+use crate::site::SiteDesk;
 use crate::store::Store;
 use crate::telemetry::{HealthBoard, Registry};
+use crate::time::Clock;
+use crate::uptime::Uptime;
 
 use api::cases::step;
+pub use api::probes::PROBES_MAX;
 pub use front::Front;
 pub use host::Hosts;
 pub use live::LiveFeed;
@@ -117,10 +121,18 @@ pub struct Api {
     pub live: LiveFeed,
     /// Which doors and cameras there are, and where.
     pub site: Arc<ArcSwap<EntryOptions>>,
+    /// Where the site is read and changed.
+    pub site_desk: SiteDesk,
+    /// Looks at cameras at the same time.
+    pub probes: Arc<Semaphore>,
+    /// The time.
+    pub clock: Clock,
     /// Live video.
     pub video: Live,
     /// Who watches it.
     pub viewers: ViewerPlaces,
+    /// How long each camera was there.
+    pub uptime: Uptime,
     /// Who waits for an unknown card at a door.
     pub next_cards: NextCards,
     /// Who may enter.
@@ -283,6 +295,7 @@ fn site_routes() -> Router<Api> {
         .route("/doors", get(api::doors::list))
         .route("/places", get(api::places::list))
         .route("/linkages", get(api::deliveries::linkages))
+        .merge(api::site::routes())
 }
 
 /// What cameras see, what happened around a case, figures for charts, cards read at doors.

@@ -21,6 +21,7 @@ mod end_to_end;
 mod exact;
 mod feed;
 mod footage;
+mod installer;
 mod door;
 mod access;
 mod account;

@@ -1,6 +1,7 @@
 //! Who may connect to the embedded endpoint, and to which topics.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
@@ -29,14 +30,26 @@ pub enum CredentialError {
 /// The log-ins.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// By user name; empty: nobody needs one.
+    /// By user name.
     users: BTreeMap<String, User>,
+    /// May anyone in while there are no users? Only where nobody else can reach us.
+    is_local: bool,
 }
 
 #[derive(Debug)]
 struct User {
-    password_sha256: [u8; 32],
+    password: Digest256,
     doors: Vec<DoorId>,
+}
+
+/// Of a password; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Digest256([u8; 32]);
+
+impl fmt::Debug for Digest256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest256(hidden)")
+    }
 }
 
 /// What a connection may do.
@@ -48,13 +61,18 @@ pub(super) enum Rights {
     Doors {
         /// As whom.
         username: String,
+        /// By which password.
+        password: Digest256,
         /// For which doors.
         doors: Vec<DoorId>,
     },
 }
 
 impl Access {
-    pub(super) fn new(credentials: &[DoorCredential]) -> Result<Access, CredentialError> {
+    pub(super) fn new(
+        credentials: &[DoorCredential],
+        is_local: bool,
+    ) -> Result<Access, CredentialError> {
         let mut users = BTreeMap::new();
         for credential in credentials {
             let username = credential.username.clone();
@@ -62,31 +80,47 @@ impl Access {
                 return Err(CredentialError::Empty { username });
             }
             let user = User {
-                password_sha256: sha256(credential.password.reveal().as_bytes()),
+                password: sha256(credential.password.reveal().as_bytes()),
                 doors: credential.doors.clone(),
             };
             if users.insert(username.clone(), user).is_some() {
                 return Err(CredentialError::Twice { username });
             }
         }
-        Ok(Access { users })
+        Ok(Access { users, is_local })
     }
 
     /// The rights of whoever says so; `None`: none.
     pub(super) fn log_in(&self, username: Option<&str>, password: Option<&[u8]>) -> Option<Rights> {
         if self.users.is_empty() {
-            return Some(Rights::All);
+            return self.is_local.then_some(Rights::All);
         }
         let username = username?;
         let user = self.users.get(username)?;
         // Comparing digests tells a guesser nothing of how near it was.
-        if sha256(password.unwrap_or_default()) != user.password_sha256 {
+        if sha256(password.unwrap_or_default()) != user.password {
             return None;
         }
         Some(Rights::Doors {
             username: username.to_owned(),
+            password: user.password.clone(),
             doors: user.doors.clone(),
         })
+    }
+
+    /// Would who has `rights` be given the same today?
+    pub(super) fn still_gives(&self, rights: &Rights) -> bool {
+        match rights {
+            Rights::All => self.users.is_empty() && self.is_local,
+            Rights::Doors {
+                username,
+                password,
+                doors,
+            } => self
+                .users
+                .get(username)
+                .is_some_and(|user| user.password == *password && user.doors == *doors),
+        }
     }
 }
 
@@ -142,8 +176,8 @@ impl Rights {
     }
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+fn sha256(bytes: &[u8]) -> Digest256 {
+    Digest256(Sha256::digest(bytes).into())
 }
 
 #[cfg(test)]
@@ -161,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_log_in_needs_its_own_password() {
-        let access = Access::new(&[credential("a", "one"), credential("b", "two")]).unwrap();
+        let access = Access::new(&[credential("a", "one"), credential("b", "two")], true).unwrap();
         let rights = access.log_in(Some("a"), Some(b"one")).unwrap();
         assert_eq!(rights.username(), Some("a"));
         for (username, password) in [
@@ -174,8 +208,30 @@ mod tests {
         ] {
             assert_eq!(access.log_in(username, password), None, "{username:?}");
         }
-        let open = Access::new(&[]).unwrap();
+        let open = Access::new(&[], true).unwrap();
         assert_eq!(open.log_in(None, None), Some(Rights::All));
+        let reachable = Access::new(&[], false).unwrap();
+        assert_eq!(reachable.log_in(None, None), None);
+    }
+
+    #[test]
+    fn rights_end_with_the_log_in_that_gave_them() {
+        let before = Access::new(&[credential("a", "one")], true).unwrap();
+        let rights = before.log_in(Some("a"), Some(b"one")).unwrap();
+        assert!(before.still_gives(&rights));
+        let mut wider = credential("a", "one");
+        wider.doors.push(DoorId::new("d2").unwrap());
+        for after in [
+            vec![],
+            vec![credential("a", "two")],
+            vec![credential("b", "one")],
+            vec![wider],
+        ] {
+            let after = Access::new(&after, true).unwrap();
+            assert!(!after.still_gives(&rights), "{after:?}");
+        }
+        assert!(!before.still_gives(&Rights::All));
+        assert!(!format!("{before:?}").contains("one"));
     }
 
     #[test]
@@ -185,7 +241,7 @@ mod tests {
             (vec![credential("", "x")], "needs a name"),
             (vec![credential("a", "")], "needs a name"),
         ] {
-            let err = Access::new(&credentials).unwrap_err();
+            let err = Access::new(&credentials, true).unwrap_err();
             assert!(err.to_string().contains(part), "{err}");
         }
     }

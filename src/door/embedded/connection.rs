@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ntex::io::IoBoxed;
@@ -15,7 +16,7 @@ use ntex_mqtt::v3::codec::LastWill;
 use ntex_mqtt::v3::{
     Control, ControlAck, Handshake, HandshakeAck, MqttServer, MqttSink, Publish, QoS, Session,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -70,7 +71,7 @@ pub(super) enum EndpointError {
 /// The endpoint, shared by its connections; all on one thread.
 pub(super) struct Server {
     pub(super) context: Context,
-    access: Access,
+    access: watch::Receiver<Arc<Access>>,
     events: RefCell<Option<mpsc::Sender<DoorEvent>>>,
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
     next_id: Cell<u64>,
@@ -99,6 +100,8 @@ struct Connection {
     /// Those of them whose retained message it has yet to get.
     due: RefCell<BTreeSet<String>>,
     decisions: RefCell<VecDeque<(String, bytes::Bytes)>>,
+    /// It was refused topics that another configuration may allow.
+    refused: Cell<bool>,
     /// A message to it waits for its PUBACK.
     delivering: Cell<bool>,
     gone: Cell<bool>,
@@ -167,7 +170,11 @@ pub(super) fn service(
 }
 
 impl Server {
-    pub(super) fn new(context: Context, access: Access, events: mpsc::Sender<DoorEvent>) -> Server {
+    pub(super) fn new(
+        context: Context,
+        access: watch::Receiver<Arc<Access>>,
+        events: mpsc::Sender<DoorEvent>,
+    ) -> Server {
         Server {
             context,
             access,
@@ -262,7 +269,8 @@ impl Server {
         let packet = handshake.packet();
         let who = printable(&packet.client_id);
         let username = packet.username.as_deref();
-        let Some(rights) = self.access.log_in(username, packet.password.as_deref()) else {
+        let access = Arc::clone(&self.access.borrow());
+        let Some(rights) = access.log_in(username, packet.password.as_deref()) else {
             self.refused("log-in", "unknown user or wrong password", who);
             return handshake.bad_username_or_pwd();
         };
@@ -283,6 +291,7 @@ impl Server {
             subscribed: RefCell::default(),
             due: RefCell::default(),
             decisions: RefCell::default(),
+            refused: Cell::new(false),
             delivering: Cell::new(false),
             gone: Cell::new(false),
             wake: Notify::new(),
@@ -313,6 +322,17 @@ impl Server {
             if old.client_id == new.client_id && old.rights.username() == new.rights.username() {
                 old.will.take();
                 old.sink.force_close();
+            }
+        }
+    }
+
+    /// Closes the connections that `access` would not give the same rights, and those that were refused
+    /// something: they come again and are told anew. No last will: the controllers are there.
+    pub(super) fn hang_up_on_others(&self, access: &Access) {
+        for connection in self.connections.borrow().values() {
+            if !access.still_gives(&connection.rights) || connection.refused.get() {
+                connection.will.take();
+                connection.sink.force_close();
             }
         }
     }
@@ -361,6 +381,7 @@ impl Server {
     fn subscribe(&self, connection: &Connection, filter: &str, qos: QoS) -> Option<QoS> {
         let topics = self.readable(connection, filter);
         if topics.is_empty() {
+            connection.refused.set(true);
             let who = printable(&connection.client_id);
             self.refused(
                 "topic",

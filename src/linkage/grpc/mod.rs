@@ -45,7 +45,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 const HTTP2_KEEPALIVE: Duration = Duration::from_secs(300);
 
 /// A platform that is reached by gRPC, and what we share with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcOptions {
     /// The linkage's id.
     pub id: LinkageId,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::column::Column;
-use super::grid::{COLUMNS_MAX, Cell, ColumnLetters, FILE_BYTES_MAX, Line, Table};
+use super::grid::{COLUMNS_MAX, Cell, ColumnLetters, Line, Table};
 use super::heading::{self, HEADING_ROWS_MAX, Headings};
 use super::places::{PlaceBook, number_label};
 use super::reason::{FileReason, Finding, Reason, RowAt};
 use super::text::{clean, quote, squeeze};
 use super::value::{self, CardLengths, Edge, Said, StateWord};
-use super::{comma, xlsx};
 use crate::domain::access::CardState;
 use crate::domain::card::CardNumber;
 use crate::domain::dwelling::{Day, NUMBER_CHARS_MAX, Relation, Tenure};
@@ -140,7 +139,7 @@ pub struct Book {
 /// # Errors
 /// [`FileReason`] when nothing can be read of it.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Book, FileReason> {
-    let mut tables = tables(bytes)?;
+    let mut tables = crate::spreadsheet::tables(bytes)?;
     let mut book = Book::default();
     let mut headed = Vec::new();
     for table in &mut tables {
@@ -197,23 +196,6 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Book, FileReason> {
         }
     }
     Ok(book)
-}
-
-fn tables(bytes: &[u8]) -> Result<Vec<Table>, FileReason> {
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(FileReason::TooLarge);
-    }
-    if bytes.is_empty() {
-        return Err(FileReason::Empty);
-    }
-    if bytes.starts_with(b"PK") {
-        return xlsx::read(bytes);
-    }
-    // A compound file: .xls, or .xlsx with a password.
-    if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
-        return Err(FileReason::OldExcel);
-    }
-    Ok(vec![comma::read(bytes)?])
 }
 
 fn of_sheet(table: &Table, reason: Reason) -> Finding {

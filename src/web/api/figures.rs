@@ -14,7 +14,6 @@ use crate::domain::place::Place;
 use crate::store::{Store, tables};
 use crate::supervise::blocking;
 use crate::time::{TimeZone, WallTime};
-use crate::uptime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Nothing};
@@ -108,8 +107,8 @@ pub(crate) async fn cameras(
 ) -> Result<Json<Page<CameraFigure>>, Problem> {
     authorise(&principal, Action::SeeHealth, None)?;
     let (from, to) = span(&api, &query, CAMERAS_DEFAULT)?;
-    let (store, cameras) = (api.store.clone(), api.cameras.clone());
-    let read = move || uptime::read(&store, from, to);
+    let (uptime, cameras) = (api.uptime.clone(), api.cameras.clone());
+    let read = move || uptime.read(from, to);
     let found = blocking("read uptime", read).await??;
     let of = |camera: &CameraId| found.get(camera).cloned().unwrap_or_default();
     let feeds = cameras.feeds().into_iter();

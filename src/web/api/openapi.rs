@@ -23,7 +23,7 @@ mod tests {
             .keys()
             .map(String::as_str)
             .collect();
-        let code = include_str!("../mod.rs");
+        let code = [include_str!("../mod.rs"), include_str!("site.rs")].concat();
         let routed: std::collections::BTreeSet<String> = code
             .split(".route(")
             .skip(1)

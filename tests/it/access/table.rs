@@ -67,6 +67,7 @@ pub(super) fn rows(things: &Things) -> Vec<Row> {
     let mut rows = duty(things);
     rows.extend(office(things));
     rows.extend(site());
+    rows.extend(installer());
     rows.extend(accounts());
     rows
 }
@@ -291,6 +292,22 @@ fn site() -> Vec<Row> {
         row("get", "/doors", "/doors", ("dpia", At::Rows)),
         row("get", "/places", "/places", ("dpia", At::Rows)),
         row("get", "/linkages", "/linkages", ("dpia", At::Rows)),
+    ]
+}
+
+fn installer() -> Vec<Row> {
+    let only = ("i", At::Whole);
+    let stale = || json!({ "version": "of no file" });
+    vec![
+        row("get", "/site", "/site", only),
+        row("put", "/site", "/site", only).with(stale()),
+        row("post", "/site/check", "/site/check", only).with(stale()),
+        row("post", "/site/probe", "/site/probe", only).with(json!({})),
+        row("get", "/site/missing", "/site/missing", only),
+        row("get", "/site/template.xlsx", "/site/template.xlsx", only),
+        row("post", "/site/spreadsheet", "/site/spreadsheet", only),
+        row("post", "/linkages/{id}/probe", "/linkages/none/probe", only),
+        row("get", "/health", "/health", ("dpia", At::Rows)),
     ]
 }
 

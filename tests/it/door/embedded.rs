@@ -299,13 +299,42 @@ async fn down(device: &DoorDevice, part: &str) {
 }
 
 #[tokio::test]
-async fn what_others_can_reach_needs_passwords_and_a_free_port() {
+async fn what_others_can_reach_lets_nobody_in_before_there_are_passwords() {
+    let mut logs = Logs::capture();
+    logs.expect("mqtt refused");
+    let gateway = Gateway::start(open("0.0.0.0:0"), native(1));
+    let controllers = Supervisor::new();
+    let port = addr(&gateway).port();
+    let nobody = DoorDevice::start(device_options(port, 1), &controllers).unwrap();
+    down(&nobody, "BadUserNamePassword").await;
+    nobody.end();
+    let Broker::Embedded(broker) = with_passwords() else {
+        unreachable!();
+    };
+    gateway
+        .doors
+        .reload(&native(1), &broker.credentials)
+        .unwrap();
+    let known = named(&gateway, 1, "pass-d1", &controllers);
+    let mut link = known.link();
+    let up = link.wait_for(|link| matches!(link, Link::Up { .. }));
+    timeout(SOON, up).await.expect("let in").unwrap();
+    // Another password is in force at once, also for who is there.
+    let mut changed = broker.credentials.clone();
+    changed[0].password = secret("another");
+    gateway.doors.reload(&native(1), &changed).unwrap();
+    down(&known, "BadUserNamePassword").await;
+    known.end();
+    gateway.doors.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_needs_a_free_port_and_log_ins_that_can_be_meant() {
     let _logs = Logs::capture();
     let text = |broker| {
         let err = Gateway::try_start(broker, native(1)).err().unwrap();
         stairgate::error::chain(&err).to_string()
     };
-    assert!(text(open("0.0.0.0:0")).contains("give each door its own"));
     let taken = start(1);
     let port = addr(&taken).port();
     let err = text(open(&format!("127.0.0.1:{port}")));

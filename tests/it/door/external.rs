@@ -464,7 +464,7 @@ async fn controllers_of_other_makes_are_matched_to_their_doors() {
     ];
     let mut gateway = Gateway::start(at_broker(&broker), native(1));
     gateway.healthy().await;
-    gateway.doors.reload(&doors);
+    gateway.doors.reload(&doors, &[]).unwrap();
     eventually("the new session", SOON, || {
         broker.log().contains("uhppoted/gateway/events (QoS 1)")
     })

@@ -169,6 +169,17 @@ async fn a_camera_that_is_pulled_is_told_and_comes_back_by_itself() {
     }
     assert_eq!((pieces[0].kind, pieces[1].kind), (INIT, KEY_FRAGMENT));
     assert_in_a_row(&numbers(&site, &pieces));
+    // And so it is in the figures.
+    eventually_ok("the outage is counted", WITHIN, || async {
+        let figures = site.get("/api/v1/figures/cameras").await.json();
+        let camera = &figures["items"][0];
+        let up_ratio = camera["up_ratio"].as_f64().unwrap();
+        let is_so = camera["outages"].as_u64() >= Some(1)
+            && camera["longest_outage_s"].as_u64() >= Some(1)
+            && (0.1..1.0).contains(&up_ratio);
+        if is_so { Ok(()) } else { Err(figures) }
+    })
+    .await;
 }
 
 #[tokio::test]

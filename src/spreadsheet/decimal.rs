@@ -7,7 +7,7 @@ const EXPONENT_MAX: i32 = 40;
 
 /// A number not below zero, exact: `digits` × 10^`exponent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     /// Without zeros at either end; empty is zero.
     digits: String,
     exponent: i32,
@@ -15,7 +15,7 @@ pub(super) struct Decimal {
 
 impl Decimal {
     /// Reads `94.3`, `94.30000000000001`, `8.16E+06`; `None` for anything else, also below zero.
-    pub(super) fn read(text: &str) -> Option<Decimal> {
+    pub(crate) fn read(text: &str) -> Option<Decimal> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => {
                 let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
@@ -45,7 +45,7 @@ impl Decimal {
     }
 
     /// Its digits as a whole number; `None` when it is not one.
-    pub(super) fn whole(&self) -> Option<String> {
+    pub(crate) fn whole(&self) -> Option<String> {
         if self.digits.is_empty() {
             return Some("0".to_owned());
         }
@@ -54,7 +54,7 @@ impl Decimal {
     }
 
     /// Its whole part, what stands behind the point cut off.
-    pub(super) fn floor(&self) -> Option<u64> {
+    pub(crate) fn floor(&self) -> Option<u64> {
         let (whole, _) = self.split(0)?;
         if whole.is_empty() {
             Some(0)
@@ -64,13 +64,13 @@ impl Decimal {
     }
 
     /// How many digits are significant.
-    pub(super) fn n_digits(&self) -> usize {
+    pub(crate) fn n_digits(&self) -> usize {
         self.digits.len()
     }
 
     /// In hundredths, when it has two places at most or misses that by no more than a millionth, as
     /// sums of doubles do; `None` when it has more places, or is too large.
-    pub(super) fn hundredths(&self) -> Option<u32> {
+    pub(crate) fn hundredths(&self) -> Option<u32> {
         /// Millionths of a hundredth: the rest is compared in units of 10⁻⁸.
         const UNIT: u64 = 1_000_000;
         /// A millionth, in units of 10⁻⁸.

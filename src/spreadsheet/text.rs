@@ -4,7 +4,7 @@
 /// `text` as its writer meant it: full-width ASCII made ASCII, every run of white space and invisible
 /// characters one space, none at the ends; without one leading apostrophe and without the `="…"` by
 /// which CSV files force text.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut is_gap = false;
     for c in text.chars() {
@@ -46,7 +46,7 @@ fn narrow(c: char) -> char {
 }
 
 /// `clean` without any spaces: for numbers, words and ids, in which a space is always a slip.
-pub(super) fn squeeze(text: &str) -> String {
+pub(crate) fn squeeze(text: &str) -> String {
     let mut plain = clean(text);
     plain.retain(|c| c != ' ');
     plain
@@ -56,7 +56,7 @@ pub(super) fn squeeze(text: &str) -> String {
 const QUOTE_CHARS_MAX: usize = 24;
 
 /// `text` cut for a message. Never for names and card numbers.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut chars = text.chars();
     let mut quoted: String = chars.by_ref().take(QUOTE_CHARS_MAX).collect();
     if chars.next().is_some() {

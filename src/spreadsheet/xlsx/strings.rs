@@ -1,8 +1,8 @@
 //! The shared texts of an XLSX file.
 
 use super::part::{Part, Piece, append, name};
-use crate::roster::sheet::grid::CELLS_MAX;
-use crate::roster::sheet::reason::FileReason;
+use crate::spreadsheet::grid::CELLS_MAX;
+use crate::spreadsheet::reason::FileReason;
 
 /// In the order in which cells refer to them.
 pub(super) fn read(part: &mut Part<'_>) -> Result<Vec<Box<str>>, FileReason> {

@@ -11,7 +11,7 @@ use super::reason::FileReason;
 const SEPARATOR_LINES: usize = 20;
 
 /// Reads the file's rows.
-pub(super) fn read(bytes: &[u8]) -> Result<Table, FileReason> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Table, FileReason> {
     let text = decode(bytes)?;
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)

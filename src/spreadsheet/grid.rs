@@ -23,7 +23,7 @@ pub const SHEETS_MAX: usize = 64;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     #[default]
     Empty,
     /// As it stands, not cleaned.
@@ -45,18 +45,18 @@ pub(super) enum Cell {
 
 /// The cells of one row, by column from 0; none beyond the last that holds something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its number, from 1, as the spreadsheet program shows it (CSV: the line of the file).
-    pub(super) row: u32,
-    pub(super) cells: Vec<Cell>,
+    pub(crate) row: u32,
+    pub(crate) cells: Vec<Cell>,
 }
 
 impl Line {
-    pub(super) fn cell(&self, column: u32) -> &Cell {
+    pub(crate) fn cell(&self, column: u32) -> &Cell {
         self.cells.get(column as usize).unwrap_or(&Cell::Empty)
     }
 
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.cells.iter().all(|cell| match cell {
             Cell::Empty => true,
             Cell::Text(text) => super::text::clean(text).is_empty(),
@@ -72,25 +72,25 @@ impl Line {
 
 /// Cells that are one: rows and columns from 0, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Merged {
-    pub(super) first_row: u32,
-    pub(super) last_row: u32,
-    pub(super) first_column: u32,
-    pub(super) last_column: u32,
+pub(crate) struct Merged {
+    pub(crate) first_row: u32,
+    pub(crate) last_row: u32,
+    pub(crate) first_column: u32,
+    pub(crate) last_column: u32,
 }
 
 /// One sheet.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Its name; `None` for CSV.
-    pub(super) name: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
     /// People do not see it in their spreadsheet program.
-    pub(super) is_hidden: bool,
+    pub(crate) is_hidden: bool,
     /// Bare numbers that mean days are counted from 1904.
-    pub(super) is_1904: bool,
+    pub(crate) is_1904: bool,
     /// By row; blank ones may be missing.
-    pub(super) lines: Vec<Line>,
-    pub(super) merged: Vec<Merged>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) merged: Vec<Merged>,
 }
 
 impl Table {
@@ -100,7 +100,7 @@ impl Table {
     /// # Errors
     /// [`FileReason::TooManyCells`] when merged cells lie on each other so often that it would never
     /// end.
-    pub(super) fn spread_merged(&mut self, heading_rows_max: u32) -> Result<(), FileReason> {
+    pub(crate) fn spread_merged(&mut self, heading_rows_max: u32) -> Result<(), FileReason> {
         let mut n_left = CELLS_MAX;
         for merged in std::mem::take(&mut self.merged) {
             let Some(value) = self.value_at(merged.first_row, merged.first_column) else {
@@ -149,7 +149,7 @@ fn fill(cells: &mut Vec<Cell>, column: u32, value: &Cell) {
 
 /// A column as spreadsheet programs name it: `A`, `Z`, `AA`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ColumnLetters(pub(super) u32);
+pub struct ColumnLetters(pub(crate) u32);
 
 impl fmt::Display for ColumnLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

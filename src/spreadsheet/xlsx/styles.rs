@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::part::{Part, Piece, attribute, name};
-use crate::roster::sheet::reason::FileReason;
+use crate::spreadsheet::reason::FileReason;
 
 /// Most formats kept; Excel's own bound is 65,490.
 const FORMATS_MAX: usize = 65_536;

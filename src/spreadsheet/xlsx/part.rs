@@ -7,8 +7,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
 use super::{KEPT_PART_BYTES_MAX, Package};
-use crate::roster::sheet::grid::CELL_CHARS_MAX;
-use crate::roster::sheet::reason::FileReason;
+use crate::spreadsheet::grid::CELL_CHARS_MAX;
+use crate::spreadsheet::reason::FileReason;
 
 /// Longest single XML event, in bytes: a cell's text and then some.
 const EVENT_BYTES_MAX: usize = 1 << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::part::{Budget, Part, Piece, attribute, name};
 use super::{Package, SHEETS_MAX};
-use crate::roster::sheet::reason::FileReason;
+use crate::spreadsheet::reason::FileReason;
 
 /// Longest name of a sheet shown, in characters (Excel's own bound is 31).
 const SHEET_NAME_CHARS_MAX: usize = 64;

@@ -7,11 +7,11 @@ use quick_xml::events::BytesStart;
 use super::part::{Part, Piece, append, attribute, name};
 use super::strings;
 use super::styles::{Shown, Styles};
-use crate::roster::sheet::decimal::Decimal;
-use crate::roster::sheet::grid::{
+use crate::spreadsheet::decimal::Decimal;
+use crate::spreadsheet::grid::{
     CELL_CHARS_MAX, CELLS_MAX, COLUMNS_MAX, Cell, Line, Merged, ROW_NUMBER_MAX, ROWS_MAX, Table,
 };
-use crate::roster::sheet::reason::FileReason;
+use crate::spreadsheet::reason::FileReason;
 
 /// Most merged areas of a sheet.
 const MERGED_MAX: usize = 100_000;
