@@ -171,6 +171,21 @@ mod tests {
         (client, supervisor)
     }
 
+    #[test]
+    fn without_tls_only_this_machine_and_a_named_proxy_get_a_connection() {
+        let door = Door {
+            tls: None,
+            front: Front {
+                trusted_proxies: ["10.0.0.2".parse().unwrap()].into(),
+                ..Front::default()
+            },
+        };
+        let may = |peer: &str| door.lets_in(peer.parse().unwrap());
+        assert!(may("127.0.0.1:9") && may("[::1]:9") && may("10.0.0.2:9"));
+        assert!(may("[::ffff:10.0.0.2]:9"), "the same in IPv6 clothes");
+        assert!(!may("10.0.0.3:9") && !may("[2001:db8::1]:9"));
+    }
+
     async fn answer(client: &mut DuplexStream) -> String {
         let mut text = [0; 1_024];
         let n_bytes = client.read(&mut text).await.unwrap();

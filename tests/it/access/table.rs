@@ -290,6 +290,7 @@ fn site() -> Vec<Row> {
         ),
         row("get", "/cameras", "/cameras", ("dpia", At::Rows)),
         row("get", "/doors", "/doors", ("dpia", At::Rows)),
+        row("get", "/places", "/places", ("dpia", At::Rows)),
         row("get", "/linkages", "/linkages", ("dpia", At::Rows)),
     ]
 }
