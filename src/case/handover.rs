@@ -9,6 +9,7 @@ use crate::domain::alert::AlertKind;
 use crate::domain::case::{Case, CaseState, LISTED_OPEN, MoveKind, Party, StepKind, Tier};
 use crate::domain::id::AlertId;
 use crate::domain::place::Place;
+use crate::domain::right::Places;
 use crate::domain::role::Actor;
 use crate::store::{Store, tables};
 use crate::time::WallTime;
@@ -101,11 +102,11 @@ impl OpenCase {
     }
 }
 
-/// The summary of the shift from `from` to `to`. Blocks for the disk.
+/// The summary of the shift from `from` to `to`, of the cases at `places`. Blocks for the disk.
 pub(super) fn read(
     store: &Store,
-    from: WallTime,
-    to: WallTime,
+    (from, to): (WallTime, WallTime),
+    places: &Places,
     now: WallTime,
 ) -> Result<Handover, StatisticsError> {
     let mut handover = Handover {
@@ -113,15 +114,15 @@ pub(super) fn read(
         to: Some(to),
         ..Handover::default()
     };
-    what_was_done(store, from, to, &mut handover)?;
-    what_is_open(store, now, &mut handover)?;
+    what_was_done(store, (from, to), places, &mut handover)?;
+    what_is_open(store, now, places, &mut handover)?;
     Ok(handover)
 }
 
 fn what_was_done(
     store: &Store,
-    from: WallTime,
-    to: WallTime,
+    (from, to): (WallTime, WallTime),
+    places: &Places,
     handover: &mut Handover,
 ) -> Result<(), StatisticsError> {
     let least = AlertId::from_bytes([0; 16]);
@@ -140,6 +141,9 @@ fn what_was_done(
         let Some(case) = store.get(tables::CASES, &alert)? else {
             continue;
         };
+        if !places.has(&case.place) {
+            continue;
+        }
         let idx = usize::try_from(idx).unwrap_or(usize::MAX);
         let Some(made) = case.moves.get(idx) else {
             continue;
@@ -174,27 +178,36 @@ fn what_was_done(
 fn what_is_open(
     store: &Store,
     now: WallTime,
+    places: &Places,
     handover: &mut Handover,
 ) -> Result<(), StatisticsError> {
     let mut others = Vec::new();
     for row in store.scan(tables::CASES_BY_TIME, &LISTED_OPEN.to_owned()) {
         let ((_, _, alert), listing) = row?;
+        let list = if listing.overdue {
+            &mut handover.open_cases
+        } else {
+            &mut others
+        };
+        // Of a limited account every case is read: its place is not in the listing.
+        let is_named = list.len() < NAMED_MAX;
+        if is_named || *places != Places::ALL {
+            let Some(case) = store.get(tables::CASES, &alert)? else {
+                continue;
+            };
+            if !places.has(&case.place) {
+                continue;
+            }
+            if is_named {
+                list.push(OpenCase::new(&case, now));
+            }
+        }
         handover.open += 1;
         *handover
             .open_by_state
             .entry(listing.state.as_str())
             .or_default() += 1;
         handover.overdue += u64::from(listing.overdue);
-        let list = if listing.overdue {
-            &mut handover.open_cases
-        } else {
-            &mut others
-        };
-        if list.len() < NAMED_MAX
-            && let Some(case) = store.get(tables::CASES, &alert)?
-        {
-            list.push(OpenCase::new(&case, now));
-        }
     }
     handover.open_cases.append(&mut others);
     handover.open_cases.truncate(NAMED_MAX);

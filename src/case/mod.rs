@@ -32,6 +32,7 @@ pub use statistics::{
 
 use crate::domain::case::{Case, LISTED_OPEN, MoveKind, Refusal, Step, Taken};
 use crate::domain::id::AlertId;
+use crate::domain::right::Places;
 use crate::domain::role::Actor;
 use crate::error::chain;
 use crate::outbox::{self, Outbox};
@@ -213,7 +214,7 @@ impl Cases {
     }
 
     /// What the shift from `from` (inclusive) to `to` (exclusive) hands over: what was done in it, and
-    /// what is open now.
+    /// what is open now, as far as it is at `places`.
     ///
     /// # Errors
     /// [`StatisticsError`]: the store, or too many moves for one answer.
@@ -221,10 +222,14 @@ impl Cases {
         &self,
         from: WallTime,
         to: WallTime,
+        places: Places,
     ) -> Result<Handover, StatisticsError> {
         let _turn = self.0.reckoning.acquire().await;
         let (store, now) = (self.0.store.clone(), self.now());
-        blocking("handover", move || handover::read(&store, from, to, now)).await?
+        blocking("handover", move || {
+            handover::read(&store, (from, to), &places, now)
+        })
+        .await?
     }
 
     async fn run(&self, token: CancellationToken) -> Result<(), TimerError> {

@@ -15,6 +15,7 @@ use super::sheet::SheetError;
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::case::{Case, CaseState, MoveKind, StepKind, Tier};
 use crate::domain::place::Place;
+use crate::domain::right::Places;
 use crate::store::{Store, StoreError, tables};
 use crate::supervise::BlockingError;
 use crate::time::{TimeZone, WallTime};
@@ -33,6 +34,8 @@ pub struct StatisticsQuery {
     pub kind: Option<AlertKind>,
     /// Only of this place.
     pub place: Option<Place>,
+    /// Only of these places.
+    pub places: Places,
     /// Only those whose case is, or was last, on this tier.
     pub tier: Option<Tier>,
     /// How the time is cut into periods.
@@ -193,7 +196,8 @@ pub(super) fn read(
         let Some(alert) = store.get(tables::ALERTS, &id)? else {
             continue;
         };
-        let fits = query.kind.is_none_or(|kind| kind == alert.kind)
+        let fits = query.places.has(&alert.place)
+            && query.kind.is_none_or(|kind| kind == alert.kind)
             && query
                 .place
                 .as_ref()

@@ -67,6 +67,7 @@ fn query(period: Period) -> StatisticsQuery {
         to: at(86_400 * 40),
         kind: None,
         place: None,
+        places: Places::ALL,
         tier: None,
         period,
     }

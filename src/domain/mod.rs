@@ -17,6 +17,7 @@ pub mod limit;
 pub mod person;
 pub mod place;
 pub mod reckoning;
+pub mod right;
 pub mod role;
 pub mod secret;
 pub mod swipe;

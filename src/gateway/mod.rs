@@ -284,6 +284,7 @@ impl Gateway {
             doors: doors.clone(),
             accounts,
             outbox: outbox.clone(),
+            site: Arc::clone(&pipeline.options),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
             roster: roster.clone(),

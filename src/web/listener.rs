@@ -83,6 +83,8 @@ impl Seat {
 pub(super) struct Line {
     /// Where it is counted.
     pub(super) seat: Seat,
+    /// Who is at the other end.
+    pub(super) peer: SocketAddr,
     /// Cancelled when the gateway stops answering.
     pub(super) stop: CancellationToken,
 }

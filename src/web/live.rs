@@ -18,6 +18,8 @@ use super::problem::Problem;
 use crate::domain::alert::Alert;
 use crate::domain::case::LISTED_OPEN;
 use crate::domain::id::AlertId;
+use crate::domain::place::Place;
+use crate::domain::right::Places;
 use crate::outbox::{FeedBounds, Outbox};
 use crate::store::{Store, tables};
 use crate::supervise::blocking;
@@ -55,8 +57,17 @@ struct Ring {
     from: u64,
     to: u64,
     bytes: usize,
-    events: VecDeque<(u64, Bytes)>,
+    events: VecDeque<Rendered>,
     is_filled: bool,
+}
+
+/// One step as it is sent.
+#[derive(Debug)]
+struct Rendered {
+    step: u64,
+    /// Where the alert is: not every reader may see every place.
+    place: Place,
+    event: Bytes,
 }
 
 /// What a reader gets next.
@@ -120,18 +131,18 @@ impl LiveFeed {
         Ok(self.0.outbox.feed_bounds()?.newest)
     }
 
-    /// What comes after `cursor`.
+    /// What comes after `cursor`, as far as it is at `places`.
     ///
     /// # Cancel safety
     /// Nothing is lost: the caller's cursor is what counts.
-    pub(super) async fn after(&self, cursor: u64) -> Result<Next, Problem> {
+    pub(super) async fn after(&self, cursor: u64, places: &Places) -> Result<Next, Problem> {
         self.look_for_new_steps().await?;
-        if let Some(batch) = self.0.ring.lock().after(cursor) {
+        if let Some(batch) = self.0.ring.lock().after(cursor, places) {
             return Ok(Next::Batch(batch));
         }
         let _turn = self.0.from_store.acquire().await;
-        let inner = Arc::clone(&self.0);
-        blocking("read feed", move || inner.read_store(cursor)).await?
+        let (inner, places) = (Arc::clone(&self.0), places.clone());
+        blocking("read feed", move || inner.read_store(cursor, &places)).await?
     }
 
     async fn look_for_new_steps(&self) -> Result<(), Problem> {
@@ -156,21 +167,22 @@ impl LiveFeed {
         blocking("snapshot", move || inner.open_alerts()).await?
     }
 
-    /// The next part of a snapshot, with its alerts as they are now, as an event; `last_id` is given to
-    /// the last part.
+    /// The next part of a snapshot, with its alerts at `places` as they are now, as an event; `last_id` is
+    /// given to the last part.
     pub(super) async fn snapshot_part(
         &self,
         left: &mut VecDeque<AlertId>,
-        reason: &'static str,
-        last_id: u64,
+        (reason, last_id): (&'static str, u64),
+        places: &Places,
     ) -> Result<Bytes, Problem> {
         let part: Vec<AlertId> = left.drain(..left.len().min(SNAPSHOT_PART)).collect();
         let n_left = left.len();
-        let inner = Arc::clone(&self.0);
+        let (inner, places) = (Arc::clone(&self.0), places.clone());
         let rendered = move || {
             let mut items = Vec::new();
             for id in part {
-                if let Some(alert) = inner.store.get(tables::ALERTS, &id)? {
+                let alert = inner.store.get(tables::ALERTS, &id)?;
+                if let Some(alert) = alert.filter(|alert| places.has(&alert.place)) {
                     items.push(alerts::event(&inner.store, alert)?);
                 }
             }
@@ -194,7 +206,11 @@ impl Inner {
             let page = self.outbox.feed_after(to)?;
             let mut rendered = Vec::with_capacity(page.records.len());
             for record in page.records {
-                rendered.push((record.step, self.render(record.step, record.alert)?));
+                rendered.push(Rendered {
+                    step: record.step,
+                    place: record.alert.place.clone(),
+                    event: self.render(record.step, record.alert)?,
+                });
             }
             // What was pruned while it was read may be missing from the page.
             if self.outbox.feed_bounds()?.pruned_to > to {
@@ -207,7 +223,7 @@ impl Inner {
         }
     }
 
-    fn read_store(&self, cursor: u64) -> Result<Next, Problem> {
+    fn read_store(&self, cursor: u64, places: &Places) -> Result<Next, Problem> {
         let page = self.outbox.feed_after(cursor)?;
         // After the page was read: what is pruned meanwhile is noticed.
         let bounds = self.outbox.feed_bounds()?;
@@ -225,7 +241,9 @@ impl Inner {
                 batch.is_end = false;
                 break;
             }
-            bytes.extend_from_slice(&self.render(record.step, record.alert)?);
+            if places.has(&record.alert.place) {
+                bytes.extend_from_slice(&self.render(record.step, record.alert)?);
+            }
             batch.cursor = record.step;
         }
         if batch.is_end {
@@ -277,12 +295,12 @@ impl Ring {
         self.to
     }
 
-    /// What comes after `cursor`; `None` when that is further back than the ring, or ahead of it.
-    fn after(&self, cursor: u64) -> Option<Batch> {
+    /// What comes after `cursor` at `places`; `None` when that is further back than the ring, or ahead of it.
+    fn after(&self, cursor: u64, places: &Places) -> Option<Batch> {
         if !self.is_filled || cursor < self.from || cursor > self.to {
             return None;
         }
-        let first = self.events.partition_point(|(step, _)| *step <= cursor);
+        let first = self.events.partition_point(|one| one.step <= cursor);
         let mut batch = Batch {
             events: Bytes::new(),
             cursor: self.to,
@@ -290,26 +308,28 @@ impl Ring {
         };
         let mut bytes = BytesMut::new();
         let mut last = cursor;
-        for (step, event) in self.events.range(first..) {
+        for one in self.events.range(first..) {
             if bytes.len() >= CHUNK_BYTES {
                 (batch.cursor, batch.is_end) = (last, false);
                 break;
             }
-            bytes.extend_from_slice(event);
-            last = *step;
+            if places.has(&one.place) {
+                bytes.extend_from_slice(&one.event);
+            }
+            last = one.step;
         }
         batch.events = bytes.freeze();
         Some(batch)
     }
 
-    fn push(&mut self, events: Vec<(u64, Bytes)>, to: u64) {
-        for (step, event) in events {
-            self.bytes += event.len();
-            self.events.push_back((step, event));
+    fn push(&mut self, events: Vec<Rendered>, to: u64) {
+        for one in events {
+            self.bytes += one.event.len();
+            self.events.push_back(one);
         }
         self.to = to;
         while self.events.len() > RING_EVENTS_MAX || self.bytes > RING_BYTES_MAX {
-            let Some((step, event)) = self.events.pop_front() else {
+            let Some(Rendered { step, event, .. }) = self.events.pop_front() else {
                 return;
             };
             self.bytes -= event.len();
@@ -328,16 +348,19 @@ pub(super) fn event(kind: &str, id: Option<u64>, data: &str) -> Bytes {
 mod tests {
     use super::*;
 
-    fn events(steps: std::ops::RangeInclusive<u64>, bytes: usize) -> Vec<(u64, Bytes)> {
-        steps
-            .map(|step| (step, Bytes::from(vec![b'x'; bytes])))
-            .collect()
+    fn events(steps: std::ops::RangeInclusive<u64>, bytes: usize) -> Vec<Rendered> {
+        let of = |step| Rendered {
+            step,
+            place: Place::Compound,
+            event: Bytes::from(vec![b'x'; bytes]),
+        };
+        steps.map(of).collect()
     }
 
     fn read_all(ring: &Ring, mut cursor: u64) -> (usize, u64) {
         let mut n_bytes = 0;
         loop {
-            let batch = ring.after(cursor).unwrap();
+            let batch = ring.after(cursor, &Places::ALL).unwrap();
             assert!(batch.cursor > cursor || batch.is_end);
             n_bytes += batch.events.len();
             cursor = batch.cursor;
@@ -363,7 +386,24 @@ mod tests {
             (0, 305),
             "a step that was passed over"
         );
-        assert!(ring.after(9).is_none() && ring.after(306).is_none());
+        assert!(ring.after(9, &Places::ALL).is_none() && ring.after(306, &Places::ALL).is_none());
+    }
+
+    #[test]
+    fn who_may_not_see_a_place_passes_over_its_events() {
+        let mut ring = Ring {
+            is_filled: true,
+            ..Ring::default()
+        };
+        let mut some = events(1..=4, 10);
+        some[2].place = Place::new("b03-u2").unwrap();
+        ring.push(some, 4);
+        let places = Places::only([Place::new("b03-u2").unwrap()].into());
+        let batch = ring.after(0, &places).unwrap();
+        assert_eq!(
+            (batch.events.len(), batch.cursor, batch.is_end),
+            (10, 4, true)
+        );
     }
 
     #[test]
@@ -375,7 +415,7 @@ mod tests {
         let n = RING_EVENTS_MAX as u64;
         ring.push(events(1..=n + 5, 1), n + 5);
         assert_eq!((ring.from, ring.events.len()), (5, RING_EVENTS_MAX));
-        assert!(ring.after(4).is_none());
+        assert!(ring.after(4, &Places::ALL).is_none());
         assert_eq!(read_all(&ring, 5), (RING_EVENTS_MAX, n + 5));
         ring.push(events(n + 6..=n + 6, RING_BYTES_MAX), n + 6);
         assert_eq!((ring.from, ring.bytes), (n + 5, RING_BYTES_MAX));
@@ -393,7 +433,7 @@ mod tests {
             "nothing is missing"
         );
         assert_eq!(ring.continue_within(bounds(11, 12)), 11);
-        assert!(ring.after(10).is_none() && ring.events.is_empty());
+        assert!(ring.after(10, &Places::ALL).is_none() && ring.events.is_empty());
         let far = RING_EVENTS_MAX as u64 + 100;
         assert_eq!(ring.continue_within(bounds(11, far)), 100);
     }

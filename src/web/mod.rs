@@ -1,9 +1,12 @@
 //! The HTTP face: JSON under `/api/v1`, health and metrics beside it.
 //!
-//! There is no log-in yet, so the configuration lets it listen on loopback only. No handler writes to
-//! the store; it calls the module that owns the thing.
+//! Nobody gets anything without an account but health, metrics and the description of this API; what an
+//! account may is decided by `access::authorise` alone. No handler writes to the store; it calls the
+//! module that owns the thing.
 
+mod access;
 mod api;
+mod assets;
 mod extract;
 mod host;
 mod listener;
@@ -16,9 +19,10 @@ mod serve;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
@@ -29,7 +33,10 @@ use crate::camera::Cameras;
 use crate::case::Cases;
 use crate::clip::ClipShelf;
 use crate::domain::case::StepKind;
+use crate::domain::id::{CameraId, DoorId};
+use crate::domain::place::Place;
 use crate::door::Doors;
+use crate::entry::EntryOptions;
 use crate::footage::Footage;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
@@ -50,6 +57,25 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// Largest roster uploaded.
 const ROSTER_BYTES_MAX: usize = crate::roster::sheet::FILE_BYTES_MAX;
 
+/// What every answer says to a browser: nothing is guessed, framed, embedded elsewhere or told on.
+const EVERY_ANSWER: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        assets::CONTENT_SECURITY_POLICY,
+    ),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        assets::PERMISSIONS_POLICY,
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -67,6 +93,8 @@ pub struct Api {
     pub cases: Cases,
     /// What streams of alerts read from.
     pub live: LiveFeed,
+    /// Which doors and cameras there are, and where.
+    pub site: Arc<ArcSwap<EntryOptions>>,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -85,10 +113,48 @@ pub struct Api {
     pub ready: watch::Receiver<bool>,
 }
 
+impl Api {
+    /// Where a camera is; `None`: it is not configured.
+    pub(crate) fn place_of_camera(&self, id: &CameraId) -> Option<Place> {
+        self.site.load().cameras.get(id).cloned()
+    }
+
+    /// Where a door is; `None`: it is not configured.
+    pub(crate) fn place_of_door(&self, id: &DoorId) -> Option<Place> {
+        let site = self.site.load();
+        site.doors.get(id).map(|door| door.place.clone())
+    }
+}
+
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
-    let v1 = Router::new()
+    let known = middleware::from_fn_with_state(api.clone(), principal::known);
+    let for_accounts = duty_routes().merge(office_routes()).merge(site_routes());
+    let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/healthz", get(api::service::healthz))
+        .route("/readyz", get(api::service::readyz))
+        .route("/metrics", get(api::service::metrics))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take this method; see /api/v1/openapi.json";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), known_host))
+        .layer(middleware::from_fn(within_time))
+        .with_state(api)
+}
+
+/// What nobody needs an account for.
+fn routes_for_anyone() -> Router<Api> {
+    Router::new().route("/openapi.json", get(api::openapi::document))
+}
+
+/// Entries, alerts, cases and figures: what a duty room works with.
+fn duty_routes() -> Router<Api> {
+    Router::new()
         .route("/entries", get(api::entries::list))
         .route("/entries/{id}", get(api::entries::one))
         .route("/entries/{id}/clip.mp4", get(api::clips::video))
@@ -107,6 +173,15 @@ pub fn router(api: Api) -> Router {
         .route("/alerts/{id}/cancel", step(StepKind::Cancel))
         .route("/alerts/{id}/pictures", api::pictures::add())
         .route("/alerts/{id}/pictures/{sha256}", get(api::pictures::one))
+        .route("/statistics", get(api::statistics::figures))
+        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
+        .route("/statistics/handover", get(api::statistics::handover))
+}
+
+/// Dwellings, cardholders and cards.
+fn office_routes() -> Router<Api> {
+    let upload_limit = axum::extract::DefaultBodyLimit::max(ROSTER_BYTES_MAX);
+    Router::new()
         .route("/dwellings", get(api::dwellings::list))
         .route(
             "/dwellings/{id}",
@@ -133,30 +208,17 @@ pub fn router(api: Api) -> Router {
         .route("/roster/export", get(api::roster_files::export))
         .route("/roster/report.xlsx", get(api::roster_files::report))
         .route("/roster/template.xlsx", get(api::roster_files::template))
+}
+
+/// Cameras, doors and linkages, and how they are.
+fn site_routes() -> Router<Api> {
+    Router::new()
         .route("/deliveries", get(api::deliveries::list))
         .route("/deliveries/retry", post(api::deliveries::retry_all))
         .route("/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
-        .route("/statistics", get(api::statistics::figures))
-        .route("/statistics.xlsx", get(api::statistics::spreadsheet))
-        .route("/statistics/handover", get(api::statistics::handover))
-        .route("/openapi.json", get(api::openapi::document));
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/healthz", get(api::service::healthz))
-        .route("/readyz", get(api::service::readyz))
-        .route("/metrics", get(api::service::metrics))
-        .fallback(|| async { Problem::not_found("no such path; see /api/v1/openapi.json") })
-        .method_not_allowed_fallback(|| async {
-            let detail = "this path does not take this method; see /api/v1/openapi.json";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(api.clone(), known_host))
-        .layer(middleware::from_fn(within_time))
-        .with_state(api)
 }
 
 /// Refuses what was not meant for us, before anything else looks at it.
@@ -177,10 +239,9 @@ async fn within_time(request: Request, next: Next) -> Response {
         }
     };
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    for (name, value) in EVERY_ANSWER {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

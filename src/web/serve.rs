@@ -32,13 +32,14 @@ pub async fn serve(listener: TcpListener, api: Api, group: Supervisor) -> io::Re
     let mut listener = Capped::new(listener);
     let router = router(api);
     loop {
-        let (stream, _) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
         let line = Line {
             seat: stream.seat(),
+            peer,
             stop: stop.clone(),
         };
         let router = router.clone().layer(Extension(line));

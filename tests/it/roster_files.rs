@@ -353,7 +353,8 @@ async fn names_leave_only_to_who_may_see_them_and_the_log_says_to_whom() {
         ("export", Some(auditor.as_path()), 403),
         ("report.xlsx", None, 401),
         ("report.xlsx", Some(auditor.as_path()), 200),
-        ("template.xlsx", None, 200),
+        ("template.xlsx", None, 401),
+        ("template.xlsx", Some(auditor.as_path()), 200),
     ] {
         eventually_ok("the token is known", Duration::from_secs(5), || async {
             let answer = running.get(path, token).await;

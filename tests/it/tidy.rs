@@ -18,7 +18,7 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Each foreign crate that only one module names, and that module; where there are more, each for a
 /// reason of its own.
-const DOORS: [(&str, &[&str]); 21] = [
+const DOORS: [(&str, &[&str]); 22] = [
     ("axum", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),
@@ -37,6 +37,7 @@ const DOORS: [(&str, &[&str]); 21] = [
     ("rumqttc", &["door", "linkage"]),
     // The roster's workbooks, and the report of cases.
     ("rust_xlsxwriter", &["roster", "case"]),
+    ("rust_embed", &["web"]),
     ("sd_notify", &["gateway"]),
     ("sled", &["store"]),
     // `linkage` calls the police platform, `feed` serves duty rooms, `sim` plays the police platform.

@@ -10,13 +10,16 @@ use crate::domain::alert::{Alert, AlertKind, Delivery, DeliveryState};
 use crate::domain::case::{CASE_SEVERITY_MAX, CaseListing, CaseState, LISTED_DONE, LISTED_OPEN};
 use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId, LinkageId};
 use crate::domain::place::Place;
+use crate::domain::right::Places;
 use crate::outbox::DeliveryId;
 use crate::store::{Store, tables};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging, gather};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// What to list; all given conditions must hold.
@@ -162,20 +165,41 @@ impl From<Delivery> for DeliveryView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<AlertsQuery>,
 ) -> Result<Json<Page<AlertView>>, Problem> {
-    blocking("list alerts", move || page(&api.store, &query))
+    authorise(&principal, Action::SeeAlerts, None)?;
+    let places = principal.places();
+    blocking("list alerts", move || page(&api.store, &query, &places))
         .await?
         .map(Json)
 }
 
-pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<Json<AlertView>, Problem> {
-    let id = alert_id(&id)?;
+/// The alert of `id` for who may do `action` where it is, or the problem that says why not.
+pub(crate) fn find(
+    api: &Api,
+    principal: &Principal,
+    action: Action,
+    id: &str,
+) -> Result<Alert, Problem> {
+    authorise(principal, action, None)?;
+    let alert = api.store.get(tables::ALERTS, &alert_id(id)?)?;
+    let alert = alert.ok_or_else(|| Problem::not_found("no such alert"))?;
+    authorise(principal, action, Some(&alert.place))?;
+    Ok(alert)
+}
+
+pub(crate) async fn one(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+) -> Result<Json<AlertView>, Problem> {
+    let id = find(&api, &principal, Action::SeeAlerts, &id)?.id;
     let view = blocking("show alert", move || detailed(&api.store, id)).await??;
     Ok(Json(view))
 }
 
-fn page(store: &Store, query: &AlertsQuery) -> Result<Page<AlertView>, Problem> {
+fn page(store: &Store, query: &AlertsQuery, places: &Places) -> Result<Page<AlertView>, Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
         limit: query.limit,
@@ -191,7 +215,7 @@ fn page(store: &Store, query: &AlertsQuery) -> Result<Page<AlertView>, Problem> 
         let Some(alert) = store.get(tables::ALERTS, &key.1)?.filter(|_| wanted) else {
             return Ok(None);
         };
-        if query.kind.is_none_or(|kind| alert.kind == kind) {
+        if query.kind.is_none_or(|kind| alert.kind == kind) && places.has(&alert.place) {
             in_short(store, alert).map(Some)
         } else {
             Ok(None)

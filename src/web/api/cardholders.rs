@@ -8,18 +8,19 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 
-use super::dwellings::{OnQuery, tagged};
+use super::dwellings::{OnQuery, known_dwelling, tagged};
 use super::ledger_views::{CardView, CardholderView, counting, done, dwelling_id, holder_id, now};
 use crate::domain::dwelling::{Day, Relation};
 use crate::domain::id::{CardholderId, DwellingId};
 use crate::domain::person::{PersonMark, PersonName};
-use crate::domain::role::Role;
+use crate::domain::right::Places;
 use crate::roster::{Batch, Change, DwellingThen, HolderFacts, Roster, Step};
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::access::{Action, may};
 use crate::web::extract::{Asked, Body, Id, Ids, IfRevision};
 use crate::web::page::Page;
-use crate::web::principal::{Principal, Visitor};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// A cardholder to be added, or other facts of one.
@@ -63,13 +64,14 @@ pub(crate) struct ResidentView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
-    visitor: Visitor,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<OnQuery>,
 ) -> Result<Json<Page<ResidentView>>, Problem> {
-    let id = dwelling_id(&id)?;
-    let sees_names = visitor.sees_names();
-    let read = move || residents(&api.roster, &id, query.on, sees_names);
+    let id = known_dwelling(&api.roster, &principal, Action::SeeRoster, &id)?;
+    let sees_names = may(&principal, Action::SeeNames);
+    let places = principal.places();
+    let read = move || residents(&api.roster, &id, query.on, (sees_names, &places));
     blocking("list cardholders", read).await?.map(Json)
 }
 
@@ -77,7 +79,7 @@ fn residents(
     roster: &Roster,
     id: &DwellingId,
     on: Option<Day>,
-    sees_names: bool,
+    (sees_names, places): (bool, &Places),
 ) -> Result<Page<ResidentView>, Problem> {
     let Some(then) = roster.dwelling(id, on)? else {
         return Err(Problem::not_found("no such dwelling"));
@@ -95,7 +97,7 @@ fn residents(
         let own = own.map(|card| CardView::new(roster, None, card, moment.at));
         let (counted, why_not) = counting(&reckoning, &record.id);
         let also_in = match on {
-            None => also_in(roster, id, &record.person),
+            None => also_in(roster, id, &record.person, places),
             Some(_) => BTreeSet::new(),
         };
         items.push(ResidentView {
@@ -118,11 +120,12 @@ fn also_in(
     roster: &Roster,
     here: &DwellingId,
     person: &crate::domain::person::PersonKey,
+    places: &Places,
 ) -> BTreeSet<DwellingId> {
     let book = roster.book();
     let others = book
         .households(None)
-        .filter(|home| home.dwelling.id != *here);
+        .filter(|home| home.dwelling.id != *here && places.has(&home.dwelling.place));
     let with = others.filter(|home| {
         let mut people = home.residents.iter().map(|one| &one.occupant.person);
         people.any(|one| one == person)
@@ -136,8 +139,8 @@ pub(crate) async fn add(
     Id(dwelling): Id,
     Body(body): Body<CardholderBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.require(&[Role::PropertyManager])?;
-    let dwelling = dwelling_id(&dwelling)?;
+    let action = Action::ChangeRoster;
+    let dwelling = known_dwelling(&api.roster, &principal, action, &dwelling)?;
     let id = match &body.id {
         Some(id) => holder_id(id)?,
         None => holder_id(&format!("h-{:016x}", fastrand::u64(..)))?,
@@ -146,7 +149,7 @@ pub(crate) async fn add(
     let change = Change::AddHolder(id.clone(), facts);
     let applied = api
         .roster
-        .apply(Batch::one(principal.0, body.why, change))
+        .apply(Batch::one(principal.actor, body.why, change))
         .await?;
     done(&applied)?;
     let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
@@ -160,11 +163,12 @@ pub(crate) async fn change(
     IfRevision(if_revision): IfRevision,
     Body(body): Body<CardholderBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.require(&[Role::PropertyManager])?;
+    let action = Action::ChangeRoster;
+    let home = known_dwelling(&api.roster, &principal, action, &dwelling)?;
     let id = found_in(&api.roster, &dwelling, &holder).await?;
     let to = match &body.dwelling {
-        Some(to) => to.clone(),
-        None => dwelling_id(&dwelling)?,
+        Some(to) => known_dwelling(&api.roster, &principal, action, to.as_str())?,
+        None => home,
     };
     let step = Step {
         change: Change::ChangeHolder(id.clone(), facts(&body, to)?),
@@ -172,7 +176,7 @@ pub(crate) async fn change(
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.0, body.why, step))
+        .apply(Batch::one(principal.actor, body.why, step))
         .await?;
     done(&applied)?;
     let view = blocking("read a cardholder", move || view(&api.roster, &id)).await??;
@@ -186,7 +190,7 @@ pub(crate) async fn remove(
     IfRevision(if_revision): IfRevision,
     Asked(query): Asked<WhyQuery>,
 ) -> Result<StatusCode, Problem> {
-    principal.require(&[Role::PropertyManager])?;
+    known_dwelling(&api.roster, &principal, Action::ChangeRoster, &dwelling)?;
     let id = found_in(&api.roster, &dwelling, &holder).await?;
     let step = Step {
         change: Change::RemoveHolder(id),
@@ -194,7 +198,7 @@ pub(crate) async fn remove(
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.0, query.why, step))
+        .apply(Batch::one(principal.actor, query.why, step))
         .await?;
     done(&applied)?;
     Ok(StatusCode::NO_CONTENT)

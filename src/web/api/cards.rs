@@ -8,16 +8,17 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 
-use super::dwellings::tagged;
+use super::dwellings::{known_dwelling, tagged};
 use super::ledger_views::{CardView, done, now, state_word};
 use crate::domain::access::CardState;
 use crate::domain::card::{CardKey, CardNumber};
 use crate::domain::id::{CardholderId, DwellingId};
-use crate::domain::role::{Actor, Role};
+use crate::domain::right::Places;
 use crate::roster::{Batch, CardFacts, Change, HeldCard, Household, Roster, Step, Validity};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Body, Id, IfRevision};
 use crate::web::page::{Page, Paging, gather};
 use crate::web::principal::Principal;
@@ -69,14 +70,17 @@ pub(crate) struct WhyBody {
 
 pub(crate) async fn list(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<CardsQuery>,
 ) -> Result<Json<Page<CardView>>, Problem> {
-    blocking("list cards", move || page(&api.roster, &query))
+    authorise(&principal, Action::SeeRoster, None)?;
+    let places = principal.places();
+    blocking("list cards", move || page(&api.roster, &query, &places))
         .await?
         .map(Json)
 }
 
-fn page(roster: &Roster, query: &CardsQuery) -> Result<Page<CardView>, Problem> {
+fn page(roster: &Roster, query: &CardsQuery, places: &Places) -> Result<Page<CardView>, Problem> {
     let states = ["active", "lost", "revoked", "expired"];
     if query
         .state
@@ -101,6 +105,7 @@ fn page(roster: &Roster, query: &CardsQuery) -> Result<Page<CardView>, Problem> 
         Some(dwelling) => Box::new(book.household(dwelling).into_iter()),
         None => Box::new(begun.into_iter().chain(rest)),
     };
+    let homes = homes.filter(|home| places.has(&home.dwelling.place));
     let cards = homes.flat_map(|home| home.cards.iter().map(move |card| (home, card)));
     let rows = cards
         .map(|(home, card)| ((home.dwelling.id.clone(), card.key), card))
@@ -131,9 +136,18 @@ fn held(dwelling: &DwellingId, card: &HeldCard, state: &'static str) -> CardView
     }
 }
 
-pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn one(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+) -> Result<impl IntoResponse, Problem> {
+    authorise(&principal, Action::SeeRoster, None)?;
     let key = card_key(&id)?;
-    let view = blocking("read a card", move || view(&api.roster, &key)).await??;
+    let read = move || {
+        known_card(&api.roster, &principal, Action::SeeRoster, &key)?;
+        view(&api.roster, &key)
+    };
+    let view = blocking("read a card", read).await??;
     Ok(tagged(StatusCode::OK, view))
 }
 
@@ -142,10 +156,11 @@ pub(crate) async fn issue(
     principal: Principal,
     Body(body): Body<IssueBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.require(&[Role::PropertyManager])?;
+    authorise(&principal, Action::ChangeRoster, None)?;
     let number = CardNumber::new(body.card.trim())
         .map_err(|err| Problem::bad_request(format!("card: {err}")))?;
     let key = api.roster.card_hasher().key_of(&number);
+    known_holder(&api.roster, &principal, &body.holder).await?;
     let facts = CardFacts {
         holder: body.holder,
         state: CardState::Active,
@@ -157,7 +172,7 @@ pub(crate) async fn issue(
     let change = Change::IssueCard(number, facts);
     let applied = api
         .roster
-        .apply(Batch::one(principal.0, body.why, change))
+        .apply(Batch::one(principal.actor, body.why, change))
         .await?;
     let status = match done(&applied)? {
         Some(_) => StatusCode::CREATED,
@@ -231,12 +246,47 @@ async fn change(
     step: Step,
     (key, why): (CardKey, String),
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    principal.require(&[Role::PropertyManager])?;
-    let by: Actor = principal.0;
+    authorise(&principal, Action::ChangeRoster, None)?;
+    let (roster, by) = (api.roster.clone(), principal.actor.clone());
+    let known = move || known_card(&roster, &principal, Action::ChangeRoster, &key);
+    blocking("read a card", known).await??;
     let applied = api.roster.apply(Batch::one(by, why, step)).await?;
     done(&applied)?;
     let view = blocking("read a card", move || view(&api.roster, &key)).await??;
     Ok(tagged(StatusCode::OK, view))
+}
+
+/// Refuses a card of a dwelling where `action` may not be done. One that is not there is for its handler
+/// to miss. Blocks.
+fn known_card(
+    roster: &Roster,
+    principal: &Principal,
+    action: Action,
+    key: &CardKey,
+) -> Result<(), Problem> {
+    match roster.card(key)? {
+        Some((dwelling, _)) => {
+            known_dwelling(roster, principal, action, dwelling.as_str()).map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The same of who is to hold a card.
+async fn known_holder(
+    roster: &Roster,
+    principal: &Principal,
+    holder: &CardholderId,
+) -> Result<(), Problem> {
+    let (reader, holder) = (roster.clone(), holder.clone());
+    let found = blocking("read a cardholder", move || reader.holder(&holder)).await??;
+    match found {
+        Some(record) => {
+            let home = record.dwelling.as_str();
+            known_dwelling(roster, principal, Action::ChangeRoster, home).map(drop)
+        }
+        None => Ok(()),
+    }
 }
 
 fn view(roster: &Roster, key: &CardKey) -> Result<(u64, CardView), Problem> {

@@ -9,18 +9,19 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::alerts::{AlertView, detailed};
+use super::alerts::{AlertView, detailed, find};
 use super::pictures::PictureView;
 use crate::case::StepAnswer;
 use crate::domain::case::{
-    Action, Case, CaseState, Move, MoveKind, Note, Party, Refusal, Step, StepKind, Tier,
-    legal_steps,
+    Action as CaseAction, Case, CaseState, Move, MoveKind, Note, Party, Refusal, Step, StepKind,
+    Tier, legal_steps,
 };
 use crate::domain::id::AlertId;
 use crate::domain::role::{Actor, Role};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::Action;
 use crate::web::extract::{Id, Raw};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -129,10 +130,9 @@ async fn take(
     kind: StepKind,
     body: Bytes,
 ) -> Result<Json<AlertView>, Problem> {
-    principal.require(kind.roles())?;
-    let alert = alert_id(&id)?;
+    let alert = find(&api, &principal, Action::MoveCase(kind), &id)?.id;
     let step = read_step(kind, &body)?;
-    match api.cases.take(alert, principal.0, step).await? {
+    match api.cases.take(alert, principal.actor, step).await? {
         StepAnswer::Taken(_) | StepAnswer::Repeated(_) => {}
         StepAnswer::Refused(refusal, case) => return Err(refused(kind, &refusal, &case)),
         StepAnswer::NoCase => {
@@ -172,14 +172,14 @@ fn read_step(kind: StepKind, body: &[u8]) -> Result<Step, Problem> {
         return Err(Problem::bad_request("party and tier belong to a dispatch"));
     }
     let action = match kind {
-        StepKind::Acknowledge => Action::Acknowledge,
-        StepKind::Dispatch => Action::Dispatch { party, tier },
-        StepKind::Accept => Action::Accept,
-        StepKind::Resolve => Action::Resolve,
-        StepKind::Verify => Action::Verify,
-        StepKind::Close => Action::Close,
-        StepKind::Reopen => Action::Reopen,
-        StepKind::Cancel => Action::Cancel,
+        StepKind::Acknowledge => CaseAction::Acknowledge,
+        StepKind::Dispatch => CaseAction::Dispatch { party, tier },
+        StepKind::Accept => CaseAction::Accept,
+        StepKind::Resolve => CaseAction::Resolve,
+        StepKind::Verify => CaseAction::Verify,
+        StepKind::Close => CaseAction::Close,
+        StepKind::Reopen => CaseAction::Reopen,
+        StepKind::Cancel => CaseAction::Cancel,
     };
     Ok(Step { action, note })
 }
@@ -187,7 +187,7 @@ fn read_step(kind: StepKind, body: &[u8]) -> Result<Step, Problem> {
 fn refused(kind: StepKind, refusal: &Refusal, case: &Case) -> Problem {
     let step = kind.as_str();
     match refusal {
-        // `require` has asked already; a role that changed in between is told the same.
+        // `authorise` has asked already; a role that changed in between is told the same.
         Refusal::Role { allowed } => {
             let allowed: Vec<&str> = allowed.iter().copied().map(Role::as_str).collect();
             let detail = format!("{step} needs {}", allowed.join(", "));

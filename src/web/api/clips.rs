@@ -15,7 +15,9 @@ use crate::domain::entry::Entry;
 use crate::domain::id::CameraId;
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::access::Action;
 use crate::web::extract::{Asked, Id};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// Widest thumbnail, in pixels.
@@ -31,11 +33,12 @@ pub(crate) struct ClipQuery {
 
 pub(crate) async fn video(
     State(api): State<Api>,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<ClipQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&api.store, &id)?;
+    let entry = find(&api, &principal, Action::SeeClips, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;
@@ -52,10 +55,11 @@ pub(crate) async fn video(
 
 pub(crate) async fn thumbnail(
     State(api): State<Api>,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Response, Problem> {
-    let entry = find(&api.store, &id)?;
+    let entry = find(&api, &principal, Action::SeeClips, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let (root, clip, at) = (api.shelf.footage_root().to_owned(), clip.clone(), entry.at);
     let drawn = move || clip::thumbnail(&root, &clip, at, THUMBNAIL_WIDTH_MAX);
@@ -67,10 +71,11 @@ pub(crate) async fn thumbnail(
 
 pub(crate) async fn manifest(
     State(api): State<Api>,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<ClipQuery>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    let entry = find(&api.store, &id)?;
+    let entry = find(&api, &principal, Action::SeeClips, &id)?;
     let clip = settled(&entry, query.camera.as_ref())?;
     let exported = api.shelf.get(&entry.id, clip).await;
     let exported = exported.map_err(|err| clip_problem(&api, &err))?;

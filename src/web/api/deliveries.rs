@@ -11,11 +11,11 @@ use tracing::info;
 use super::alerts::DeliveryView;
 use crate::domain::alert::DeliveryState;
 use crate::domain::id::LinkageId;
-use crate::domain::role::Role;
 use crate::outbox::{DeliveryCursor, DeliveryFilter, DeliveryId};
 use crate::supervise::blocking;
 use crate::telemetry::Component;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging};
 use crate::web::principal::Principal;
@@ -40,8 +40,10 @@ pub(crate) struct LinkageView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<DeliveriesQuery>,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
+    authorise(&principal, Action::SeeDeliveries, None)?;
     let paging = Paging {
         cursor: query.cursor,
         limit: query.limit,
@@ -70,13 +72,13 @@ pub(crate) async fn retry(
     principal: Principal,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
-    principal.require(&[Role::DutyOfficer, Role::Installer])?;
+    authorise(&principal, Action::RetryDeliveries, None)?;
     let id: DeliveryId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("delivery id: {err}")))?;
     match api.outbox.retry(id.clone()).await? {
         Some(true) => {
-            info!(delivery = %id, by = %principal.0.name, "dead letter taken up again");
+            info!(delivery = %id, by = %principal.actor.name, "dead letter taken up again");
             Ok(StatusCode::ACCEPTED)
         }
         Some(false) => Err(Problem::new(
@@ -107,7 +109,7 @@ pub(crate) async fn retry_all(
     principal: Principal,
     Asked(query): Asked<RetryQuery>,
 ) -> Result<(StatusCode, Json<Retried>), Problem> {
-    principal.require(&[Role::DutyOfficer, Role::Installer])?;
+    authorise(&principal, Action::RetryDeliveries, None)?;
     let known = |id: &LinkageId| {
         let policy = api.outbox.raise_policy();
         policy.linkages.iter().any(|linkage| linkage.id == *id)
@@ -119,11 +121,15 @@ pub(crate) async fn retry_all(
     }
     let retried = api.outbox.retry_all(query.linkage.as_ref()).await?;
     let linkage = query.linkage.as_ref().map(tracing::field::display);
-    info!(retried, linkage, by = %principal.0.name, "dead letters taken up again");
+    info!(retried, linkage, by = %principal.actor.name, "dead letters taken up again");
     Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
 }
 
-pub(crate) async fn linkages(State(api): State<Api>) -> Json<Page<LinkageView>> {
+pub(crate) async fn linkages(
+    State(api): State<Api>,
+    principal: Principal,
+) -> Result<Json<Page<LinkageView>>, Problem> {
+    authorise(&principal, Action::SeeHealth, None)?;
     let health: BTreeMap<String, Component> = api.board.snapshot();
     let policy = api.outbox.raise_policy();
     let items = policy.linkages.iter().map(|linkage| LinkageView {
@@ -131,8 +137,8 @@ pub(crate) async fn linkages(State(api): State<Api>) -> Json<Page<LinkageView>> 
         health: health.get(&format!("linkage/{}", linkage.id)).cloned(),
     });
     // Bounded by the configuration, so one page holds all.
-    Json(Page {
+    Ok(Json(Page {
         items: items.collect(),
         next_cursor: None,
-    })
+    }))
 }

@@ -18,14 +18,16 @@ use crate::domain::ledger::Changed;
 use crate::domain::limit::FloorArea;
 use crate::domain::person::PersonName;
 use crate::domain::place::Place;
-use crate::domain::role::{Actor, Role};
+use crate::domain::right::Places;
+use crate::domain::role::Actor;
 use crate::roster::{Batch, Change, HistoryItem, Household, LedgerError, Roster, Step};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::{Action, authorise, may};
 use crate::web::extract::{Asked, Body, Id, IfRevision};
 use crate::web::page::{Page, Paging, cursor_of, gather};
-use crate::web::principal::{Principal, Visitor};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// What to list; all given conditions must hold.
@@ -85,12 +87,14 @@ pub(crate) struct ChangeView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
-    visitor: Visitor,
+    principal: Principal,
     Asked(query): Asked<DwellingsQuery>,
 ) -> Result<Json<Page<DwellingView>>, Problem> {
-    let sees_names = visitor.sees_names();
+    authorise(&principal, Action::SeeRoster, None)?;
+    let sees_names = may(&principal, Action::SeeNames);
+    let places = principal.places();
     blocking("list dwellings", move || {
-        page(&api.roster, &query, sees_names)
+        page(&api.roster, &query, sees_names, &places)
     })
     .await?
     .map(Json)
@@ -100,6 +104,7 @@ fn page(
     roster: &Roster,
     query: &DwellingsQuery,
     sees_names: bool,
+    places: &Places,
 ) -> Result<Page<DwellingView>, Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
@@ -111,7 +116,7 @@ fn page(
     let rows = book.households(after.as_ref());
     let rows = rows.map(|home| Ok((home.dwelling.id.clone(), Arc::clone(home))));
     gather(rows, paging.limit(), |_, home| {
-        if !wanted.fits(&home) {
+        if !places.has(&home.dwelling.place) || !wanted.fits(&home) {
             return Ok(None);
         }
         let reckoning = home.reckon(book.policy(), now);
@@ -171,12 +176,30 @@ impl<'q> Wanted<'q> {
 
 pub(crate) async fn one(
     State(api): State<Api>,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<OnQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    let id = dwelling_id(&id)?;
+    let id = known_dwelling(&api.roster, &principal, Action::SeeRoster, &id)?;
     let view = blocking("read a dwelling", move || view(&api.roster, &id, query.on)).await??;
     Ok(tagged(StatusCode::OK, view))
+}
+
+/// The id of the path, for who may do `action` in that dwelling. One that is not there is for its
+/// handler to miss.
+pub(super) fn known_dwelling(
+    roster: &Roster,
+    principal: &Principal,
+    action: Action,
+    id: &str,
+) -> Result<DwellingId, Problem> {
+    authorise(principal, action, None)?;
+    let id = dwelling_id(id)?;
+    let book = roster.book();
+    if let Some(home) = book.household(&id) {
+        authorise(principal, action, Some(&home.dwelling.place))?;
+    }
+    Ok(id)
 }
 
 /// The dwelling now, or at the end of a day.
@@ -210,8 +233,8 @@ pub(crate) async fn put(
     IfRevision(if_revision): IfRevision,
     Body(body): Body<DwellingBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.require(&[Role::PropertyManager])?;
-    let id = dwelling_id(&id)?;
+    let id = known_dwelling(&api.roster, &principal, Action::ChangeRoster, &id)?;
+    authorise(&principal, Action::ChangeRoster, Some(&body.place))?;
     let is_new = api.roster.book().household(&id).is_none();
     let dwelling = Dwelling {
         id: id.clone(),
@@ -229,7 +252,7 @@ pub(crate) async fn put(
     };
     let applied = api
         .roster
-        .apply(Batch::one(principal.0, body.why, step))
+        .apply(Batch::one(principal.actor, body.why, step))
         .await?;
     done(&applied)?;
     let roster = api.roster.clone();
@@ -244,12 +267,12 @@ pub(crate) async fn put(
 
 pub(crate) async fn history(
     State(api): State<Api>,
-    visitor: Visitor,
+    principal: Principal,
     Id(id): Id,
     Asked(query): Asked<HistoryQuery>,
 ) -> Result<Json<Page<ChangeView>>, Problem> {
-    let id = dwelling_id(&id)?;
-    let sees_names = visitor.sees_names();
+    let id = known_dwelling(&api.roster, &principal, Action::SeeRoster, &id)?;
+    let sees_names = may(&principal, Action::SeeNames);
     let read = move || history_page(&api.roster, &id, &query, sees_names);
     blocking("read a history", read).await?.map(Json)
 }

@@ -9,13 +9,16 @@ use crate::domain::clip::{ClipRecord, ClipState, Gap, MissedReason};
 use crate::domain::entry::Entry;
 use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId};
 use crate::domain::place::Place;
+use crate::domain::right::Places;
 use crate::domain::swipe::{ControllerResult, Direction, Method};
 use crate::store::{Store, tables};
 use crate::supervise::blocking;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
 use crate::web::page::{Page, Paging, gather};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// What to list; all given conditions must hold.
@@ -107,28 +110,43 @@ impl From<Entry> for EntryView {
 
 pub(crate) async fn list(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<EntriesQuery>,
 ) -> Result<Json<Page<EntryView>>, Problem> {
-    blocking("list entries", move || page(&api.store, &query))
+    authorise(&principal, Action::SeeEntries, None)?;
+    let places = principal.places();
+    blocking("list entries", move || page(&api.store, &query, &places))
         .await?
         .map(Json)
 }
 
-pub(crate) async fn one(State(api): State<Api>, Id(id): Id) -> Result<Json<EntryView>, Problem> {
-    find(&api.store, &id).map(|entry| Json(entry.into()))
+pub(crate) async fn one(
+    State(api): State<Api>,
+    principal: Principal,
+    Id(id): Id,
+) -> Result<Json<EntryView>, Problem> {
+    find(&api, &principal, Action::SeeEntries, &id).map(|entry| Json(entry.into()))
 }
 
-/// The entry of `id`, or the problem that says why not.
-pub(crate) fn find(store: &Store, id: &str) -> Result<Entry, Problem> {
+/// The entry of `id` for who may do `action` where it is, or the problem that says why not.
+pub(crate) fn find(
+    api: &Api,
+    principal: &Principal,
+    action: Action,
+    id: &str,
+) -> Result<Entry, Problem> {
+    authorise(principal, action, None)?;
     let id: EntryId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("entry id: {err}")))?;
-    store
-        .get(tables::ENTRIES, &id)?
-        .ok_or_else(|| Problem::not_found("no such entry; it may be past its retention"))
+    let entry = api.store.get(tables::ENTRIES, &id)?;
+    let entry =
+        entry.ok_or_else(|| Problem::not_found("no such entry; it may be past its retention"))?;
+    authorise(principal, action, Some(&entry.place))?;
+    Ok(entry)
 }
 
-fn page(store: &Store, query: &EntriesQuery) -> Result<Page<EntryView>, Problem> {
+fn page(store: &Store, query: &EntriesQuery, places: &Places) -> Result<Page<EntryView>, Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
         limit: query.limit,
@@ -142,9 +160,10 @@ fn page(store: &Store, query: &EntriesQuery) -> Result<Page<EntryView>, Problem>
         let Some(entry) = store.get(tables::ENTRIES, &id)? else {
             return Ok(None);
         };
-        let wanted = query
-            .decision
-            .is_none_or(|outcome| entry.decision.outcome == outcome)
+        let wanted = places.has(&entry.place)
+            && query
+                .decision
+                .is_none_or(|outcome| entry.decision.outcome == outcome)
             && query
                 .dwelling
                 .as_ref()

@@ -1,13 +1,13 @@
 //! `POST /alerts/{id}/pictures` and `GET /alerts/{id}/pictures/{sha256}`: before and after.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use serde::{Deserialize, Serialize};
 
-use super::cases::alert_id;
+use super::alerts::find;
 use crate::case::{PICTURE_BYTES_MAX, PICTURES_MAX, PictureAnswer, PictureError};
 use crate::domain::case::{Picture, PictureFormat, PictureWhen, StepKind};
 use crate::domain::id::AlertId;
@@ -15,7 +15,8 @@ use crate::domain::role::Actor;
 use crate::store::{Store, tables};
 use crate::time::WallTime;
 use crate::web::Api;
-use crate::web::extract::{Asked, Id, Raw};
+use crate::web::access::Action;
+use crate::web::extract::{Asked, Id, Ids, Raw};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
@@ -71,9 +72,11 @@ async fn add_one(
     Asked(query): Asked<PictureQuery>,
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
-    principal.require(StepKind::Resolve.roles())?;
-    let alert = alert_id(&id)?;
-    let added = api.cases.add_picture(alert, principal.0, query.when, body);
+    let action = Action::MoveCase(StepKind::Resolve);
+    let alert = find(&api, &principal, action, &id)?.id;
+    let added = api
+        .cases
+        .add_picture(alert, principal.actor, query.when, body);
     let (status, picture) = match added.await? {
         PictureAnswer::Added(picture) => (StatusCode::CREATED, picture),
         PictureAnswer::Known(picture) => (StatusCode::OK, picture),
@@ -106,10 +109,10 @@ async fn add_one(
 
 pub(crate) async fn one(
     State(api): State<Api>,
-    path: Path<(String, String)>,
+    principal: Principal,
+    Ids(id, sha256): Ids,
 ) -> Result<Response, Problem> {
-    let Path((id, sha256)) = path;
-    let alert = alert_id(&id)?;
+    let alert = find(&api, &principal, Action::SeeClips, &id)?.id;
     let Some((picture, bytes)) = api.cases.picture(alert, &sha256).await? else {
         return Err(Problem::not_found("no such picture of this alert's case"));
     };

@@ -1,5 +1,6 @@
 //! `POST /roster/import`, `GET /roster/export`, `/roster/report.xlsx` and `/roster/template.xlsx`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,13 +14,13 @@ use tracing::info;
 
 use crate::audit;
 use crate::domain::audit::{AuditAct, AuditRecord};
-use crate::domain::role::Role;
 use crate::roster::sheet::{
     self, ExportError, FileFormat, ImportError, ImportOptions, ImportReport, Language, Missing,
 };
 use crate::roster::{BeyondLimit, Mode};
 use crate::supervise::blocking;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Nothing};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -79,11 +80,11 @@ pub(crate) async fn import(
     Asked(query): Asked<ImportQuery>,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Problem> {
-    principal.require(&[Role::PropertyManager])?;
+    authorise(&principal, Action::ImportRoster, None)?;
     let beyond_limit = match query.beyond_limit {
         BeyondWord::Refuse => BeyondLimit::Refuse,
         BeyondWord::Admit => {
-            principal.require(&[])?;
+            authorise(&principal, Action::AdmitBeyondLimit, None)?;
             BeyondLimit::Admit
         }
     };
@@ -96,7 +97,7 @@ pub(crate) async fn import(
     })?;
     let turn = take_turn(&api)?;
     let options = ImportOptions {
-        by: principal.0,
+        by: principal.actor,
         why: query.why,
         mode: match query.mode {
             ModeWord::AllOrNothing => Mode::AllOrNothing,
@@ -133,7 +134,7 @@ pub(crate) async fn export(
     principal: Principal,
     Asked(query): Asked<ExportQuery>,
 ) -> Result<Response, Problem> {
-    principal.require(&[Role::PropertyManager])?;
+    authorise(&principal, Action::ExportRoster, None)?;
     let turn = take_turn(&api)?;
     let roster = api.roster.clone();
     let ExportQuery { format, lang } = query;
@@ -155,7 +156,7 @@ pub(crate) async fn report(
     principal: Principal,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    principal.require(&[Role::PropertyManager, Role::Auditor])?;
+    authorise(&principal, Action::SeeReports, None)?;
     let turn = take_turn(&api)?;
     let roster = api.roster.clone();
     let made = blocking("make the report", move || roster.report()).await??;
@@ -165,7 +166,7 @@ pub(crate) async fn report(
     Ok(attachment("report.xlsx", XLSX, made.bytes))
 }
 
-/// The template holds nothing of the site, so anybody may have it.
+/// The template holds nothing of the site, so everybody with an account may have it.
 pub(crate) async fn template(Asked(Nothing {}): Asked<Nothing>) -> Result<Response, Problem> {
     let made = blocking("make the template", sheet::template).await?;
     let bytes = made.map_err(|err| Problem::internal(&err))?;
@@ -174,11 +175,11 @@ pub(crate) async fn template(Asked(Nothing {}): Asked<Nothing>) -> Result<Respon
 
 /// Who took what away, and when: durable before a byte of it leaves, and a line in the log.
 async fn record(api: &Api, principal: &Principal, act: AuditAct) -> Result<(), Problem> {
-    info!(by = %principal.0.name, role = %principal.0.role, ?act, "roster exported");
+    info!(by = %principal.actor.name, role = %principal.actor.role, ?act, "roster exported");
     let record = AuditRecord {
         at: api.roster.moment().at,
-        by: principal.0.clone(),
-        from: None,
+        by: principal.actor.clone(),
+        from: principal.from.map(|from| SocketAddr::new(from, 0)),
         act,
     };
     audit::append(&api.store, record).await?;

@@ -14,7 +14,9 @@ use crate::domain::case::Tier;
 use crate::domain::place::Place;
 use crate::time::WallTime;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::Asked;
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// Without `from`, figures are of the last 30 days.
@@ -54,17 +56,19 @@ pub(crate) struct ShiftQuery {
 
 pub(crate) async fn figures(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<FiguresQuery>,
 ) -> Result<Json<Statistics>, Problem> {
-    let query = read(&api, &query)?;
+    let query = read(&api, &principal, &query)?;
     Ok(Json(api.cases.statistics(query).await?))
 }
 
 pub(crate) async fn spreadsheet(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<FiguresQuery>,
 ) -> Result<Response, Problem> {
-    let query = read(&api, &query)?;
+    let query = read(&api, &principal, &query)?;
     let label = query.from.utc_day();
     let bytes = api.cases.spreadsheet(query).await?;
     let disposition = format!("attachment; filename=\"statistics-{label}.xlsx\"");
@@ -79,19 +83,28 @@ pub(crate) async fn spreadsheet(
 
 pub(crate) async fn handover(
     State(api): State<Api>,
+    principal: Principal,
     Asked(query): Asked<ShiftQuery>,
 ) -> Result<Json<Handover>, Problem> {
+    authorise(&principal, Action::SeeStatistics, None)?;
     let (from, to) = span(&api, query.from, query.to, SHIFT_DEFAULT)?;
-    Ok(Json(api.cases.handover(from, to).await?))
+    let places = principal.places();
+    Ok(Json(api.cases.handover(from, to, places).await?))
 }
 
-fn read(api: &Api, query: &FiguresQuery) -> Result<StatisticsQuery, Problem> {
+fn read(
+    api: &Api,
+    principal: &Principal,
+    query: &FiguresQuery,
+) -> Result<StatisticsQuery, Problem> {
+    authorise(principal, Action::SeeStatistics, query.place.as_ref())?;
     let (from, to) = span(api, query.from, query.to, PERIOD_DEFAULT)?;
     Ok(StatisticsQuery {
         from,
         to,
         kind: query.kind,
         place: query.place.clone(),
+        places: principal.places(),
         tier: query.tier,
         period: match query.period {
             Some(PeriodWord::Day) | None => Period::Day,

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -23,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::domain::id::AlertId;
+use crate::domain::right::Places;
 use crate::web::Api;
+use crate::web::access::{Action, authorise};
 use crate::web::extract::Asked;
 use crate::web::listener::{Line, STREAMS_MAX};
 use crate::web::live::{Counted, LiveFeed, Next, event};
+use crate::web::principal::Principal;
 use crate::web::problem::Problem;
 
 /// A quiet stream says so often that it is alive: well below the minute after which proxies cut a
@@ -47,10 +50,12 @@ pub(crate) struct StreamQuery {
 
 pub(crate) async fn open(
     State(api): State<Api>,
+    principal: Principal,
     line: Option<Extension<Line>>,
     Asked(query): Asked<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    authorise(&principal, Action::SeeAlerts, None)?;
     let asked = last_event_id(&headers)?.or(query.after);
     let line = line.map(|Extension(line)| line);
     if line.as_ref().is_some_and(|line| !line.seat.become_stream()) {
@@ -76,12 +81,15 @@ pub(crate) async fn open(
         hello: Some(hello),
         snapshot: None,
         changes,
+        places: principal.places(),
         stop: line.map(|line| line.stop).unwrap_or_default(),
     };
     let body = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
         Some((Ok::<Bytes, Infallible>(chunk), reader))
     });
+    // Who may see something else from now on, or nothing, comes back and is told.
+    let body = body.take_until(async move { principal.revoked().await });
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -121,6 +129,7 @@ struct Reader {
     hello: Option<Bytes>,
     snapshot: Option<Snapshot>,
     changes: watch::Receiver<()>,
+    places: Places,
     stop: CancellationToken,
     _counted: Counted,
 }
@@ -172,7 +181,7 @@ impl Reader {
                 let (reason, id) = (snapshot.reason, snapshot.resumes_after);
                 let part = self
                     .live
-                    .snapshot_part(&mut snapshot.left, reason, id)
+                    .snapshot_part(&mut snapshot.left, (reason, id), &self.places)
                     .await?;
                 if snapshot.left.is_empty() {
                     self.cursor = snapshot.resumes_after;
@@ -182,7 +191,7 @@ impl Reader {
             }
             // Before looking, so that what comes meanwhile rings again.
             self.changes.mark_unchanged();
-            match self.live.after(self.cursor).await? {
+            match self.live.after(self.cursor, &self.places).await? {
                 Next::Batch(batch) => {
                     self.cursor = batch.cursor;
                     if !batch.events.is_empty() {

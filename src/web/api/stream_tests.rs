@@ -126,6 +126,7 @@ impl Bed {
             hello: None,
             snapshot: None,
             changes: self.live.changes(),
+            places: Places::ALL,
             stop: CancellationToken::new(),
         }
     }

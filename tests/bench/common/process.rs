@@ -4,13 +4,32 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use stairgate::account::make_token as make_token_of;
+use stairgate::domain::role::Role;
+use stairgate::time::Clock;
 use tokio::time::Instant;
 
 /// Longest wait for a program to begin its work.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Longest wait for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// The configuration of the gateway that was started last, and the bench's token for it.
+static TOKEN: Mutex<(String, String)> = Mutex::new((String::new(), String::new()));
+
+fn make_token(config: &Path) -> String {
+    let config = stairgate::config::load(config).expect("the bench writes good configurations");
+    let name = "bench".parse().expect("a good name");
+    let now = Clock::system().now();
+    let token = make_token_of(&config.web.accounts_file, &name, Role::Admin, now);
+    token
+        .expect("the accounts can be written")
+        .reveal()
+        .to_owned()
+}
 
 /// A running program; killed when dropped.
 pub(crate) struct Program(Child);
@@ -40,6 +59,12 @@ impl Program {
 
     /// `stairgate` of the same build with `args`.
     pub(crate) fn stairgate(args: &[&str], log: &Path) -> Program {
+        if let ["run", "--config", config] = args {
+            let mut token = TOKEN.lock().expect("nobody panics with it");
+            if token.0 != *config {
+                *token = ((*config).to_owned(), make_token(Path::new(config)));
+            }
+        }
         Program::start(
             Command::new(env!("CARGO_BIN_EXE_stairgate")).args(args),
             log,
@@ -123,7 +148,11 @@ pub(crate) fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, String)
 pub(crate) fn answer(addr: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    let token = TOKEN.lock().expect("nobody panics with it").1.clone();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\n\
+         Connection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

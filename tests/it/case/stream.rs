@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{SOON, Site, step};
 use crate::harness::gateway::Gateway;
+use crate::harness::http;
 use crate::harness::wait::eventually_ok;
 
 const N_VIEWERS: u64 = 1_000;
@@ -41,7 +42,8 @@ impl Stream {
             .unwrap_or_default();
         let request = format!(
             "GET /api/v1/alerts/stream{query} HTTP/1.1\r\nHost: {web}\r\nAccept: text/event-stream\r\n\
-             {resume}\r\n"
+             Authorization: Bearer {}\r\n{resume}\r\n",
+            http::token_of(web).unwrap()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut lines = BufReader::new(stream);
@@ -244,8 +246,10 @@ async fn a_viewer_without_a_cursor_gets_one_at_once_and_sees_what_comes_then() {
     for (cursor, status) in [("Last-Event-ID: one", 400), ("X: y", 200)] {
         let mut raw = TcpStream::connect(&site.web).await.unwrap();
         let request = format!(
-            "GET /api/v1/alerts/stream HTTP/1.1\r\nHost: {}\r\n{cursor}\r\n\r\n",
-            site.web
+            "GET /api/v1/alerts/stream HTTP/1.1\r\nHost: {}\r\n\
+             Authorization: Bearer {}\r\n{cursor}\r\n\r\n",
+            site.web,
+            http::token_of(&site.web).unwrap()
         );
         raw.write_all(request.as_bytes()).await.unwrap();
         let mut head = [0; 12];

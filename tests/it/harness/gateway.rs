@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use stairgate::domain::role::Role;
+
 use super::http;
 use super::logs;
 use super::process::Process;
@@ -21,6 +23,24 @@ pub(crate) struct Gateway {
     envs: Vec<(String, String)>,
     expected: Vec<String>,
     process: Process,
+}
+
+/// The account as which the harness asks: an admin.
+const HARNESS: &str = "harness";
+
+/// Makes a token for the gateway of `config`; what asks at `web` without naming another sends it.
+fn know(config: &Path, web: &str) {
+    if http::token_of(web).is_some() {
+        return;
+    }
+    // What cannot be used ends the gateway at once; that is its test's affair.
+    let Ok(config) = stairgate::config::load(config) else {
+        return;
+    };
+    let name = HARNESS.parse().unwrap();
+    let now = stairgate::time::Clock::system().now();
+    let token = stairgate::account::make_token(&config.web.accounts_file, &name, Role::Admin, now);
+    http::know(web, token.unwrap().reveal());
 }
 
 /// The built program.
@@ -42,6 +62,7 @@ impl Gateway {
     /// Starts `stairgate run --config {config}`, whose `[web] listen` is `web` (host:port), with
     /// `envs` added to the environment; does not wait. Its log goes beside `config`.
     pub(crate) fn spawn(config: &Path, web: &str, envs: &[(&str, &str)]) -> Gateway {
+        know(config, web);
         let envs: Vec<_> = envs
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -92,7 +113,7 @@ impl Gateway {
         format!("{}{path}", self.web)
     }
 
-    /// `GET path`; fails the test when the gateway does not answer.
+    /// `GET path` as an admin; fails the test when the gateway does not answer.
     pub(crate) async fn get(&self, path: &str) -> http::Answer {
         http::get(&self.url(path)).await.unwrap()
     }

@@ -1,5 +1,7 @@
 //! A small HTTP client for what the gateway shows.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// One answer, read to its end.
@@ -66,7 +68,36 @@ pub(crate) async fn post(
     send(request.body(body.to_string())).await
 }
 
-/// `GET url`.
+/// `GET url`, with the harness' token when a gateway of the harness is there.
 pub(crate) async fn get(url: &str) -> Result<Answer, reqwest::Error> {
-    send(client().get(url)).await
+    let request = client().get(url);
+    match token_of(url) {
+        Some(token) => send(request.bearer_auth(token)).await,
+        None => send(request).await,
+    }
+}
+
+/// `GET url` as somebody; `None`: as nobody.
+pub(crate) async fn get_as(token: Option<&str>, url: &str) -> Result<Answer, reqwest::Error> {
+    let request = client().get(url);
+    match token {
+        Some(token) => send(request.bearer_auth(token)).await,
+        None => send(request).await,
+    }
+}
+
+/// The harness' tokens, by the `host:port` of their gateway. Each test is a process of its own.
+static TOKENS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Remembers the harness' token of the gateway at `web`.
+pub(super) fn know(web: &str, token: &str) {
+    let mut tokens = TOKENS.lock().unwrap();
+    tokens.insert(web.to_owned(), token.to_owned());
+}
+
+/// The harness' token of the gateway that a URL or `host:port` leads to.
+pub(crate) fn token_of(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let web = rest.split('/').next().unwrap_or(rest);
+    TOKENS.lock().unwrap().get(web).cloned()
 }
