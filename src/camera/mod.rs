@@ -22,6 +22,7 @@ pub use error::{PEER_TEXT_CHARS_MAX, RtspError, SessionError, Stage};
 pub use feed::{Feed, FeedWriter, RingTick, Watching};
 pub use frame::{Codec, Frame, Run, VideoParams};
 pub use life::SILENCE_MAX;
+pub use pace::REST;
 pub use options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions, Transport};
 pub use probe::{Probe, probe};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
