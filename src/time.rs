@@ -96,6 +96,12 @@ impl WallTime {
         self.timestamp().strftime("%Y%m%dT%H%M%S%.3fZ").to_string()
     }
 
+    /// As HTTP writes it (RFC 9110, 5.6.7): `Wed, 25 Nov 2026 22:33:00 GMT`.
+    pub fn http_date(self) -> String {
+        let format = "%a, %d %b %Y %H:%M:%S GMT";
+        self.timestamp().strftime(format).to_string()
+    }
+
     fn timestamp(self) -> jiff::Timestamp {
         jiff::Timestamp::from_nanosecond(i128::from(self.0))
             .expect("every i64 of nanoseconds lies within jiff's years -9999 to 9999")

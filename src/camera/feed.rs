@@ -119,6 +119,11 @@ impl Feed {
         self.shared.ring.lock().newest_key_frame().cloned()
     }
 
+    /// Is it the same ring, not one of a camera that was taken out and put in again?
+    pub fn is_same(&self, other: &Feed) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Looks at the ring and at what the session knows.
     pub(super) fn look<T>(&self, at: impl FnOnce(&Ring, &Facts) -> T) -> T {
         let ring = self.shared.ring.lock();

@@ -15,6 +15,7 @@ mod session;
 mod life;
 mod metrics;
 mod set;
+mod sub;
 mod probe;
 
 pub use dial::DIALS_MAX;
@@ -28,3 +29,4 @@ pub use probe::{Probe, probe};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
 pub use set::{Cameras, CamerasChanged, EVENTS_MAX};
 pub use status::CameraStatus;
+pub use sub::SubStream;

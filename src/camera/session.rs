@@ -41,7 +41,7 @@ const TEARDOWN_WITHIN: Duration = Duration::from_secs(2);
 const UNREADABLE_MAX: u32 = 1_000;
 
 /// How a stream is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) url: Url,
     pub(super) transport: Transport,
@@ -57,6 +57,15 @@ impl Source {
             username: camera.username.clone(),
             password: camera.password.clone(),
         }
+    }
+
+    /// The camera's sub stream, with the same transport and log-in; `None` when it has none.
+    pub(super) fn sub_of(camera: &CameraOptions) -> Option<Source> {
+        let url = camera.sub_url.clone()?;
+        Some(Source {
+            url,
+            ..Source::of(camera)
+        })
     }
 
     fn credentials(&self) -> Option<Credentials> {

@@ -16,7 +16,9 @@ use super::metrics::CameraMetrics;
 use super::options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions};
 use super::session::Source;
 use super::status::CameraStatus;
+use super::sub::{RING, SubStream};
 use crate::domain::id::CameraId;
+use crate::domain::place::Place;
 use crate::error::chain;
 use crate::retry::Backoff;
 use crate::supervise::Supervisor;
@@ -142,6 +144,46 @@ impl Cameras {
         self.feeds().iter().map(Feed::status).collect()
     }
 
+    /// Where a camera is; `None` when it is not configured.
+    pub fn place(&self, camera: &CameraId) -> Option<Place> {
+        let by_id = self.slots.by_id.lock();
+        by_id.get(camera).map(|slot| slot.options.place.clone())
+    }
+
+    /// Dials a camera's sub stream and keeps dialling until the returned session is dropped; `None` when
+    /// it has none, or is not configured.
+    pub fn open_sub(&self, camera: &CameraId) -> Option<SubStream> {
+        let source = self.slots.sub_source(camera)?;
+        let (feed, _writer) = Feed::new(camera.clone(), RING);
+        let tasks = self.slots.supervisor.group();
+        let life = self
+            .slots
+            .life(source.clone(), feed.clone(), Arc::default());
+        let span = info_span!("camera-sub", camera = %camera);
+        tasks.keep("camera-sub", span, PANIC_BACKOFF, move |token| {
+            let life = Arc::clone(&life);
+            async move {
+                life.run(token).await;
+                Ok::<(), std::convert::Infallible>(())
+            }
+        });
+        Some(SubStream {
+            feed,
+            source,
+            tasks,
+        })
+    }
+
+    /// Does the configuration have a sub stream for this camera?
+    pub fn has_sub(&self, camera: &CameraId) -> bool {
+        self.slots.sub_source(camera).is_some()
+    }
+
+    /// Is `sub` still what the configuration says of its camera?
+    pub fn is_current(&self, sub: &SubStream) -> bool {
+        self.slots.sub_source(sub.camera()).as_ref() == Some(&sub.source)
+    }
+
     /// A sign of life from outside (a person asks for it): dials the camera now, whatever delay it
     /// was waiting for. False when it is not configured.
     pub fn hail(&self, camera: &CameraId) -> bool {
@@ -230,14 +272,7 @@ impl Slots {
             None => Feed::new(id.clone(), self.options.ring).0,
         };
         let hail = Arc::new(Notify::new());
-        let life = Arc::new(Life {
-            source: Source::of(&options),
-            options: self.options.clone(),
-            feed: feed.clone(),
-            clock: self.clock.clone(),
-            budget: Arc::clone(&self.budget),
-            hail: Arc::clone(&hail),
-        });
+        let life = self.life(Source::of(&options), feed.clone(), Arc::clone(&hail));
         let span = info_span!("camera", camera = %id);
         let camera = id.clone();
         tasks.keep("camera", span, PANIC_BACKOFF, move |token| {
@@ -265,6 +300,24 @@ impl Slots {
             told_offline,
             told_skew,
         }
+    }
+
+    fn life(&self, source: Source, feed: Feed, hail: Arc<Notify>) -> Arc<Life> {
+        Arc::new(Life {
+            source,
+            options: self.options.clone(),
+            feed,
+            clock: self.clock.clone(),
+            budget: Arc::clone(&self.budget),
+            hail,
+        })
+    }
+
+    fn sub_source(&self, camera: &CameraId) -> Option<Source> {
+        let by_id = self.by_id.lock();
+        by_id
+            .get(camera)
+            .and_then(|slot| Source::sub_of(&slot.options))
     }
 
     /// Looks at every camera: puts its state on the board and tells what is worth telling.

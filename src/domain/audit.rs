@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{CameraId, EntryId};
+use super::id::{CameraId, CardholderId, EntryId};
 use super::role::Actor;
 use crate::time::WallTime;
 
@@ -35,6 +35,30 @@ pub enum AuditAct {
         camera: Option<CameraId>,
         /// SHA-256 of the file, 64 hexadecimal digits.
         sha256: String,
+    },
+    /// A camera was watched live; one record for each viewer, camera and hour.
+    LiveSeen {
+        /// Which camera.
+        camera: CameraId,
+        /// The case (an alert's id) that was named as the reason.
+        #[serde(default)]
+        case: Option<String>,
+    },
+    /// The newest picture of a camera was seen.
+    PictureSeen {
+        /// Which camera.
+        camera: CameraId,
+    },
+    /// The entries of one person were searched for.
+    PersonSearched {
+        /// Of whom.
+        holder: CardholderId,
+        /// Why, in words.
+        #[serde(default)]
+        reason: Option<String>,
+        /// On account of which case (an alert's id).
+        #[serde(default)]
+        case: Option<String>,
     },
     /// The roster was taken away as a file, with names and card numbers.
     RosterTaken {

@@ -21,3 +21,4 @@ pub mod right;
 pub mod role;
 pub mod secret;
 pub mod swipe;
+pub mod uptime;

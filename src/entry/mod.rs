@@ -8,6 +8,7 @@ mod assemble;
 mod clips;
 mod commit;
 mod conditions;
+mod next_card;
 mod pipeline;
 mod placement;
 mod retention;
@@ -15,6 +16,7 @@ mod shared;
 
 pub use clips::ClipDesk;
 pub use conditions::{Conditions, Subject};
+pub use next_card::{CAPTURE_KEPT, Captured, NextCards, Waited};
 pub use pipeline::{EntryMetrics, EntryOptions, Pipeline};
 pub use retention::remove_old;
 pub use shared::{LastSeen, SharedRule};

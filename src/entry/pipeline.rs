@@ -19,6 +19,7 @@ use super::assemble::{Assembled, Facts, assemble, live_delay};
 use super::clips::{ClipDesk, ClipOrder};
 use super::commit::{Committed, commit};
 use super::conditions::Conditions;
+use super::next_card::NextCards;
 use super::placement::{Placement, SkewEstimate, SwipeTimes};
 use super::shared::{LastSeen, SharedRule};
 use crate::domain::access::{Decision, Outcome};
@@ -76,6 +77,8 @@ pub struct Pipeline {
     pub conditions: Conditions,
     /// Where cards were in the last moments.
     pub last_seen: LastSeen,
+    /// Who waits for an unknown card.
+    pub next_cards: NextCards,
     /// What it counts.
     pub metrics: EntryMetrics,
 }
@@ -224,6 +227,7 @@ impl Pipeline {
         }
         let (id, decision) = (assembled.entry.id, assembled.entry.decision);
         let order = self.clip_order(&swipe, &assembled, placement);
+        let is_unknown = assembled.entry.holder.is_none() && live_delay(placement).is_some();
         let alerts = !assembled.alerts.is_empty();
         let policy = self.outbox.raise_policy();
         crash_point("after_decide_before_commit");
@@ -242,6 +246,11 @@ impl Pipeline {
                 self.answer(&swipe, &decision);
                 self.count_decision(&swipe.door, &decision);
                 info!(door = %swipe.door, entry = %id, outcome = decision.reason.as_str(), "entry");
+                if let Some(card) = swipe.card.as_ref().filter(|_| is_unknown)
+                    && self.next_cards.offer(&swipe.door, card)
+                {
+                    info!(door = %swipe.door, entry = %id, "unknown card captured");
+                }
                 self.clips.order(order).await?;
                 if alerts {
                     self.outbox.wake();

@@ -45,7 +45,8 @@ impl Space {
         self.free_bytes < self.floor_bytes(floor).saturating_mul(2)
     }
 
-    fn floor_bytes(self, floor: FreeSpaceFloor) -> u64 {
+    /// Bytes that must stay free.
+    pub(super) fn floor_bytes(self, floor: FreeSpaceFloor) -> u64 {
         match floor {
             FreeSpaceFloor::Percent(percent) => self.total_bytes / 100 * u64::from(percent),
             FreeSpaceFloor::Bytes(bytes) => bytes,

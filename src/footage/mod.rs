@@ -33,9 +33,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch::Receiver as Watched;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{error, info_span};
 
+use self::disk::Space;
 use self::metrics::Metrics;
 use self::recent::Recent;
 use self::task::{KeeperTask, REQUESTS_MAX, Shared, Slot};
@@ -44,7 +45,7 @@ use crate::domain::clip::{ClipOutcome, ClipWindow, MissedReason};
 use crate::domain::id::{CameraId, EntryId};
 use crate::retry::Backoff;
 use crate::store::{Store, StoreError};
-use crate::supervise::Supervisor;
+use crate::supervise::{Supervisor, blocking};
 use crate::telemetry::{HealthBoard, Registry, Throttle};
 use crate::time::Clock;
 
@@ -158,6 +159,20 @@ impl RequestError {
             RequestError::UnknownCamera => MissedReason::NoCamera,
         }
     }
+}
+
+/// How long the footage disk may take to say how much room it has; one that hangs says nothing.
+const ROOM_WITHIN: Duration = Duration::from_secs(3);
+
+/// The room on the footage disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that we may still use.
+    pub free_bytes: u64,
+    /// Bytes of the whole file system.
+    pub total_bytes: u64,
+    /// Bytes that must stay free.
+    pub floor_bytes: u64,
 }
 
 /// The footage of all cameras. Cheap to clone; clones share it.
@@ -282,6 +297,26 @@ impl Footage {
     /// The same, asked of the disk itself and not of the last look at it; 15 s at most.
     pub async fn is_there_now(&self) -> bool {
         self.shared.has_mark().await
+    }
+
+    /// How much room the disk has; `None` while it is away, or does not say within [`ROOM_WITHIN`].
+    pub async fn room(&self) -> Option<Room> {
+        if !self.is_there() {
+            return None;
+        }
+        let (root, floor) = (self.root().to_owned(), self.shared.options.floor);
+        let asked = blocking("ask the footage disk", move || Space::of(&root));
+        let space = timeout(ROOM_WITHIN, asked).await.ok()?.ok()?.ok()?;
+        Some(Room {
+            free_bytes: space.free_bytes,
+            total_bytes: space.total_bytes,
+            floor_bytes: space.floor_bytes(floor),
+        })
+    }
+
+    /// How long footage is kept.
+    pub fn retention(&self) -> Duration {
+        self.shared.options.retention
     }
 
     /// The folder of the footage.

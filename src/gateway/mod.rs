@@ -23,17 +23,18 @@ use crate::case::{Cases, CasesBase};
 use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::door::{DoorError, DoorEvent, Doors};
-use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, Pipeline};
+use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, NextCards, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
+use crate::live::Live;
 use crate::outbox::{Outbox, OutboxBase, OutboxEvent, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, RosterOpenError, SiteKeyError};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::supervise::Supervisor;
 use crate::telemetry::{self, HealthBoard};
 use crate::time::Clock;
-use crate::web::{Api, Hosts, LiveFeed};
+use crate::web::{Api, Hosts, LiveFeed, ViewerPlaces};
 
 pub use ledger::OpenLedger;
 pub use run::{END_MAX, Request, RunError};
@@ -253,6 +254,7 @@ impl Gateway {
             clock: clock.clone(),
             options: Arc::clone(&site),
         };
+        let next_cards = NextCards::default();
         let pipeline = Pipeline {
             options: site,
             store: store.clone(),
@@ -262,6 +264,7 @@ impl Gateway {
             outbox: outbox.clone(),
             conditions: conditions.clone(),
             last_seen: LastSeen::default(),
+            next_cards: next_cards.clone(),
             metrics: EntryMetrics::register(&mut registry),
         };
         let accounts = Accounts::at(&config.web.accounts_file);
@@ -293,6 +296,9 @@ impl Gateway {
             site: Arc::clone(&pipeline.options),
             live: LiveFeed::new(store.clone(), outbox.clone(), &mut registry),
             cases: cases.clone(),
+            video: Live::new(cameras.clone(), clock.clone(), &supervisor, &mut registry),
+            viewers: ViewerPlaces::default(),
+            next_cards,
             roster: roster.clone(),
             roster_files: Arc::new(Semaphore::new(1)),
             shelf,

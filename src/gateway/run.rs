@@ -17,6 +17,7 @@ use crate::outbox::OutboxEvent;
 use crate::store::StoreError;
 use crate::supervise::Supervisor;
 use crate::time::AgeGate;
+use crate::uptime;
 use crate::web;
 
 /// How long commits in hand may take at the end.
@@ -151,6 +152,13 @@ fn start(groups: &Groups, supervisor: &Supervisor, parts: &Parts, events: Events
     groups
         .pipeline
         .vital("upkeep", info_span!("upkeep"), upkeep);
+    let seen = uptime::watch(
+        parts.cameras.clone(),
+        parts.store.clone(),
+        parts.clock.clone(),
+        groups.pipeline.token(),
+    );
+    groups.pipeline.vital("uptime", info_span!("uptime"), seen);
     let lists = card_lists::follow(parts.clone(), groups.pipeline.token());
     groups
         .pipeline

@@ -83,11 +83,14 @@ pub mod tables {
     use crate::domain::clip::FootageName;
     use crate::domain::entry::Entry;
     use crate::domain::footage::FootageRecord;
-    use crate::domain::id::{AlertId, CardholderId, DoorId, DwellingId, EntryId, LinkageId};
+    use crate::domain::id::{
+        AlertId, CameraId, CardholderId, DoorId, DwellingId, EntryId, LinkageId,
+    };
     use crate::domain::ledger::{
         CardRecord, CardholderRecord, DwellingRecord, HistoryRecord, PolicyRecord,
     };
     use crate::domain::swipe::Reject;
+    use crate::domain::uptime::CameraHour;
     use crate::time::WallTime;
 
     record! {
@@ -108,6 +111,7 @@ pub mod tables {
         Reject = 1,
         AlertId = 1,
         AuditRecord = 1,
+        CameraHour = 1,
         DwellingId = 1,
         DwellingRecord = 1,
         CardholderRecord = 1,
@@ -203,6 +207,10 @@ pub mod tables {
     pub const HISTORY: Table<(DwellingId, u64), HistoryRecord> = Table::new(75, "ledger-history");
     /// The rule about limits by version, from 1; `META` has the newest under `limit-policy`.
     pub const POLICIES: Table<u64, PolicyRecord> = Table::new(76, "limit-policies");
+
+    /// How long each camera was there, by the beginning of the hour in UTC; old rows are pruned.
+    pub const CAMERA_HOURS: Table<(WallTime, CameraId), CameraHour> =
+        Table::new(80, "camera-hours");
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::verify_ledger::ledger;
 use super::writer::Store;
 use crate::domain::alert::DeliveryState;
 use crate::domain::clip::ClipState;
+use crate::domain::uptime::HOUR_S;
 
 /// Findings listed, at most; the rest are only counted.
 const FINDINGS_MAX: usize = 1_000;
@@ -37,6 +38,7 @@ pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     footage(store, &mut findings)?;
     audit(store, &mut findings)?;
     ledger(store, &mut findings)?;
+    camera_hours(store, &mut findings)?;
     Ok(findings.0)
 }
 
@@ -235,6 +237,24 @@ fn footage(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
         findings.expect(store.get(tables::FOOTAGE, &file)?.is_none(), || {
             format!("{file} is to be deleted but is in the index of footage")
         });
+    }
+    Ok(())
+}
+
+/// An hour begins on the hour, has its seconds and no more, and was up for no longer than it was looked at.
+fn camera_hours(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
+    for row in store.scan(tables::CAMERA_HOURS, &()) {
+        let ((at, camera), hour) = row?;
+        let is_whole = at.unix_ns() % (i64::from(HOUR_S) * 1_000_000_000) == 0;
+        findings.expect(
+            is_whole && hour.seen_s <= HOUR_S && hour.up_s <= hour.seen_s,
+            || {
+                format!(
+                    "camera {camera} was up for {} of {} s of the hour from {at}",
+                    hour.up_s, hour.seen_s
+                )
+            },
+        );
     }
     Ok(())
 }

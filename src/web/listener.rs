@@ -11,12 +11,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// Connections held at once; more wait in the system's backlog until one ends.
 const CONNECTIONS_MAX: usize = 512;
@@ -26,6 +27,9 @@ pub(super) const STREAMS_MAX: usize = 2_048;
 /// A stream whose reader takes nothing for so long is ended; the reader comes back and resumes. Longer
 /// than a browser's tab stalls, and short enough that a dead reader is not kept.
 const STALLED_MAX: Duration = Duration::from_secs(20);
+/// Bytes that the system takes in of a stream before its reader has them: little, so that live video to a
+/// slow viewer is not old when it arrives, and much for a network within a house (Linux takes twice that).
+const STREAM_BUFFER_BYTES: usize = 128 << 10;
 /// Pause after `accept` failed (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +48,7 @@ pub(super) struct Held {
     seat: Seat,
     /// Runs while a stream's reader takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    is_narrow: bool,
 }
 
 /// Where a connection is counted: among those that ask and are answered, or among the streams.
@@ -100,6 +105,16 @@ impl Capped {
 }
 
 impl Held {
+    /// A stream's bytes do not pile up in the system.
+    fn narrow(&mut self) {
+        if !self.is_narrow {
+            self.is_narrow = true;
+            if let Err(err) = set_socket_send_buffer_size(&self.stream, STREAM_BUFFER_BYTES) {
+                debug!(error = %err, "a stream's buffer stays as it is");
+            }
+        }
+    }
+
     pub(super) fn seat(&self) -> Seat {
         self.seat.clone()
     }
@@ -122,15 +137,13 @@ impl axum::serve::Listener for Capped {
                         streams: Arc::clone(&self.streams),
                         is_stream: AtomicBool::new(false),
                     }));
-                    let stalled = None;
-                    return (
-                        Held {
-                            stream,
-                            seat,
-                            stalled,
-                        },
-                        addr,
-                    );
+                    let held = Held {
+                        stream,
+                        seat,
+                        stalled: None,
+                        is_narrow: false,
+                    };
+                    return (held, addr);
                 }
                 Err(err) => {
                     warn!(error = %err, "accept failed");
@@ -161,6 +174,9 @@ impl AsyncWrite for Held {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.seat.is_stream() {
+            self.narrow();
+        }
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Pending if self.seat.is_stream() => {
                 let stalled = self

@@ -11,10 +11,12 @@ mod extract;
 mod host;
 mod listener;
 mod live;
+mod looks;
 mod page;
 mod principal;
 mod problem;
 mod serve;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +38,9 @@ use crate::domain::case::StepKind;
 use crate::domain::id::{CameraId, DoorId};
 use crate::domain::place::Place;
 use crate::door::Doors;
-use crate::entry::EntryOptions;
+use crate::entry::{EntryOptions, NextCards};
 use crate::footage::Footage;
+use crate::live::Live;
 use crate::outbox::Outbox;
 use crate::roster::Roster;
 use crate::store::Store;
@@ -48,6 +51,7 @@ pub use host::Hosts;
 pub use live::LiveFeed;
 pub use problem::Problem;
 pub use serve::serve;
+pub use viewer::ViewerPlaces;
 
 /// Longest time a request may take; a clip's export is well below a second.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -95,6 +99,12 @@ pub struct Api {
     pub live: LiveFeed,
     /// Which doors and cameras there are, and where.
     pub site: Arc<ArcSwap<EntryOptions>>,
+    /// Live video.
+    pub video: Live,
+    /// Who watches it.
+    pub viewers: ViewerPlaces,
+    /// Who waits for an unknown card at a door.
+    pub next_cards: NextCards,
     /// Who may enter.
     pub roster: Roster,
     /// One roster is imported or exported at a time: each holds all names in memory.
@@ -129,7 +139,10 @@ impl Api {
 /// All routes.
 pub fn router(api: Api) -> Router {
     let known = middleware::from_fn_with_state(api.clone(), principal::known);
-    let for_accounts = duty_routes().merge(office_routes()).merge(site_routes());
+    let for_accounts = duty_routes()
+        .merge(office_routes())
+        .merge(site_routes())
+        .merge(watching());
     let v1 = for_accounts.route_layer(known).merge(routes_for_anyone());
     Router::new()
         .nest("/api/v1", v1)
@@ -219,6 +232,18 @@ fn site_routes() -> Router<Api> {
         .route("/cameras", get(api::cameras::list))
         .route("/doors", get(api::doors::list))
         .route("/linkages", get(api::deliveries::linkages))
+}
+
+/// What cameras see, what happened around a case, figures for charts, cards read at doors.
+fn watching() -> Router<Api> {
+    Router::new()
+        .route("/live", get(api::live::open))
+        .route("/cameras/{id}/picture.jpg", get(api::live::picture))
+        .route("/alerts/{id}/trail", get(api::trail::trail))
+        .route("/figures/hours", get(api::figures::hours))
+        .route("/figures/cameras", get(api::figures::cameras))
+        .route("/figures/storage", get(api::figures::storage))
+        .route("/doors/{id}/next-card", post(api::next_card::wait))
 }
 
 /// Refuses what was not meant for us, before anything else looks at it.

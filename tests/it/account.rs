@@ -54,7 +54,11 @@ async fn a_token_opens_what_its_role_may_and_is_taken_away_while_the_gateway_run
             (401, "unauthorized".to_owned())
         );
     }
-    for (path, status) in [("/api/v1/entries", 401), ("/healthz", 200), ("/readyz", 200)] {
+    for (path, status) in [
+        ("/api/v1/entries", 401),
+        ("/healthz", 200),
+        ("/readyz", 200),
+    ] {
         let answer = http::get_as(None, &gateway.url(path)).await.unwrap();
         assert_eq!(answer.status, status, "{path}");
     }

@@ -26,6 +26,7 @@ mod camera;
 mod harness_works;
 mod ledger;
 mod linkage;
+mod live;
 mod metrics;
 mod outbox;
 mod roster_files;

@@ -9,7 +9,7 @@ use crate::harness::mosquitto::publish_at;
 use crate::harness::{eventually_ok, in_package, net, temp_dir, tls};
 
 /// Promised to whoever watches a gateway; a change of one is a line in the CHANGELOG.
-const PROMISED: [&str; 17] = [
+const PROMISED: [&str; 21] = [
     "stairgate_camera_bytes_total",
     "stairgate_camera_clock_offset_seconds",
     "stairgate_camera_frames_total",
@@ -20,6 +20,10 @@ const PROMISED: [&str; 17] = [
     "stairgate_clips_total",
     "stairgate_delivery_seconds",
     "stairgate_disk_free_bytes",
+    "stairgate_live_latency_seconds",
+    "stairgate_live_skipped_total",
+    "stairgate_live_sub_sessions",
+    "stairgate_live_viewers",
     "stairgate_outbox_deliveries",
     "stairgate_outbox_oldest_age_seconds",
     "stairgate_ring_bytes",

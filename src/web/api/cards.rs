@@ -42,7 +42,9 @@ pub(crate) struct CardsQuery {
 pub(crate) struct IssueBody {
     /// 4 to 32 hexadecimal digits.
     #[serde(alias = "number")]
-    card: String,
+    card: Option<String>,
+    /// In place of the number: a card that was read at a door.
+    capture: Option<String>,
     holder: CardholderId,
     valid_from: Option<WallTime>,
     valid_until: Option<WallTime>,
@@ -157,8 +159,7 @@ pub(crate) async fn issue(
     Body(body): Body<IssueBody>,
 ) -> Result<impl IntoResponse, Problem> {
     authorise(&principal, Action::ChangeRoster, None)?;
-    let number = CardNumber::new(body.card.trim())
-        .map_err(|err| Problem::bad_request(format!("card: {err}")))?;
+    let number = number_of(&api, &principal, &body)?;
     let key = api.roster.card_hasher().key_of(&number);
     known_holder(&api.roster, &principal, &body.holder).await?;
     let facts = CardFacts {
@@ -178,8 +179,32 @@ pub(crate) async fn issue(
         Some(_) => StatusCode::CREATED,
         None => StatusCode::OK,
     };
+    // Kept until now: who was refused may give the same card to somebody else.
+    if let Some(capture) = &body.capture {
+        api.next_cards.used(capture);
+    }
     let view = blocking("read a card", move || view(&api.roster, &key)).await??;
     Ok(tagged(status, view))
+}
+
+/// The number that a body gives, or that of the card it names as captured.
+fn number_of(api: &Api, principal: &Principal, body: &IssueBody) -> Result<CardNumber, Problem> {
+    match (&body.card, &body.capture) {
+        (Some(card), None) => {
+            CardNumber::new(card.trim()).map_err(|err| Problem::bad_request(format!("card: {err}")))
+        }
+        (None, Some(capture)) => {
+            let found = api.next_cards.card(capture, &principal.actor.name);
+            found.ok_or_else(|| {
+                let detail = "this card was read more than 5 minutes ago, by another account, or is issued \
+                              already; read it again";
+                Problem::new(StatusCode::CONFLICT, "capture-gone", detail)
+            })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            Err(Problem::bad_request("send either card or capture"))
+        }
+    }
 }
 
 pub(crate) async fn redate(

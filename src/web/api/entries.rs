@@ -1,13 +1,18 @@
 //! `GET /entries` and `GET /entries/{id}`.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::{Decision, Outcome};
+use crate::domain::audit::AuditAct;
 use crate::domain::clip::{ClipRecord, ClipState, Gap, MissedReason};
 use crate::domain::entry::Entry;
-use crate::domain::id::{AlertId, CameraId, DoorId, DwellingId, EntryId};
+use crate::domain::id::{AlertId, CameraId, CardholderId, DoorId, DwellingId, EntryId};
 use crate::domain::place::Place;
 use crate::domain::right::Places;
 use crate::domain::swipe::{ControllerResult, Direction, Method};
@@ -17,9 +22,15 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise};
 use crate::web::extract::{Asked, Id};
+use crate::web::looks;
 use crate::web::page::{Page, Paging, gather};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
+
+/// Longest reason for a search, in characters.
+const REASON_CHARS_MAX: usize = 200;
+/// Longest time that one person's entries are shown over: a case, not a habit.
+const PERSON_SPAN_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 /// What to list; all given conditions must hold.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +39,13 @@ pub(crate) struct EntriesQuery {
     door: Option<DoorId>,
     dwelling: Option<DwellingId>,
     decision: Option<Outcome>,
+    /// Only those of this building's stairwells, by the name on its wall.
+    building: Option<String>,
+    place: Option<Place>,
+    /// Only those of this person; needs a reason or a case, and is recorded.
+    holder: Option<CardholderId>,
+    reason: Option<String>,
+    case: Option<String>,
     /// First moment, inclusive (arrival).
     from: Option<WallTime>,
     /// First moment after, exclusive (arrival).
@@ -114,8 +132,24 @@ pub(crate) async fn list(
     Asked(query): Asked<EntriesQuery>,
 ) -> Result<Json<Page<EntryView>>, Problem> {
     authorise(&principal, Action::SeeEntries, None)?;
+    let mut query = query;
+    if let Some(holder) = query.holder.clone() {
+        search_person(&api, &principal, &mut query, holder).await?;
+    }
     let places = principal.places();
-    blocking("list entries", move || page(&api.store, &query, &places))
+    if let Some(place) = &query.place {
+        authorise(&principal, Action::SeeEntries, Some(place))?;
+    }
+    let stairwells = query.building.as_ref().map(|building| {
+        let all = api.roster.stairwells().into_iter();
+        let of_it = all.filter(|stairwell| stairwell.building == *building);
+        of_it
+            .map(|stairwell| Place::Stairwell(stairwell.id))
+            .collect()
+    });
+    let store = api.store.clone();
+    let wanted = Wanted { places, stairwells };
+    blocking("list entries", move || page(&store, &query, &wanted))
         .await?
         .map(Json)
 }
@@ -146,7 +180,81 @@ pub(crate) fn find(
     Ok(entry)
 }
 
-fn page(store: &Store, query: &EntriesQuery, places: &Places) -> Result<Page<EntryView>, Problem> {
+/// Before a person is searched: who may, for which reason, over which time. Leaves a record.
+async fn search_person(
+    api: &Api,
+    principal: &Principal,
+    query: &mut EntriesQuery,
+    holder: CardholderId,
+) -> Result<(), Problem> {
+    authorise(principal, Action::SearchPerson, None)?;
+    let given = |text: &Option<String>| {
+        let text = text.as_deref().map(str::trim).unwrap_or_default();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let (reason, case) = (given(&query.reason), given(&query.case));
+    let is_long = |text: &Option<String>| {
+        text.as_ref()
+            .is_some_and(|text| text.chars().count() > REASON_CHARS_MAX)
+    };
+    if is_long(&reason) || is_long(&case) {
+        let detail = format!("reason and case: at most {REASON_CHARS_MAX} characters");
+        return Err(Problem::bad_request(detail));
+    }
+    if reason.is_none() && case.is_none() {
+        let detail =
+            "searching for a person needs `reason` (why, in words) or `case` (an alert's id)";
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "reason-needed",
+            detail,
+        ));
+    }
+    let to = query.to.unwrap_or_else(|| api.video.clock().now());
+    let from = query.from.unwrap_or_else(|| to.minus(PERSON_SPAN_MAX));
+    if to.since(from) > PERSON_SPAN_MAX {
+        let detail = "from and to: a person's entries are shown for 31 days at most";
+        return Err(Problem::bad_request(detail));
+    }
+    (query.from, query.to) = (Some(from), Some(to));
+    let (roster, id) = (api.roster.clone(), holder.clone());
+    let found = blocking("read a cardholder", move || roster.holder(&id)).await??;
+    let found = found.ok_or_else(|| Problem::not_found("no such cardholder"))?;
+    // Recorded for each page, since each is a look.
+    let act = AuditAct::PersonSearched {
+        holder,
+        reason,
+        case,
+    };
+    looks::record(api, principal, act).await?;
+    query.dwelling = Some(query.dwelling.take().unwrap_or(found.dwelling));
+    Ok(())
+}
+
+/// Where entries may be.
+struct Wanted {
+    /// That the account may see.
+    places: Places,
+    /// Of the building that was asked for.
+    stairwells: Option<BTreeSet<Place>>,
+}
+
+impl Wanted {
+    fn has(&self, query: &EntriesQuery, entry: &Entry) -> bool {
+        self.places.has(&entry.place)
+            && query.place.as_ref().is_none_or(|it| *it == entry.place)
+            && query
+                .holder
+                .as_ref()
+                .is_none_or(|it| entry.holder.as_ref() == Some(it))
+            && self
+                .stairwells
+                .as_ref()
+                .is_none_or(|stairwells| stairwells.contains(&entry.place))
+    }
+}
+
+fn page(store: &Store, query: &EntriesQuery, places: &Wanted) -> Result<Page<EntryView>, Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
         limit: query.limit,
@@ -160,7 +268,7 @@ fn page(store: &Store, query: &EntriesQuery, places: &Places) -> Result<Page<Ent
         let Some(entry) = store.get(tables::ENTRIES, &id)? else {
             return Ok(None);
         };
-        let wanted = places.has(&entry.place)
+        let wanted = places.has(query, &entry)
             && query
                 .decision
                 .is_none_or(|outcome| entry.decision.outcome == outcome)

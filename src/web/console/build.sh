@@ -42,5 +42,5 @@ sources="$modules $(sum_of index.html vite.config.ts tsconfig.json public src to
 step modules "$modules" node_modules/vite npm ci --no-progress --loglevel=error
 step build "$sources" "$root/target/console/index.html" npm run --silent build -- --logLevel warn
 if [ "${1:-}" = check ]; then
-    step check "$sources $(sum_of eslint.config.js)" package.json npm run --silent check
+    step check "$sources $(sum_of eslint.config.js tsconfig.test.json)" package.json npm run --silent check
 fi

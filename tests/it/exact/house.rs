@@ -19,7 +19,7 @@ use stairgate::door::{
     Ack, Broker, Dialect, DoorEvent, DoorOptions, Doors, DoorsOptions, ExternalBroker,
 };
 use stairgate::entry::{
-    ClipDesk, Conditions, EntryMetrics, EntryOptions, LastSeen, Pipeline, SharedRule,
+    ClipDesk, Conditions, EntryMetrics, EntryOptions, LastSeen, NextCards, Pipeline, SharedRule,
 };
 use stairgate::linkage::SiteFacts;
 use stairgate::outbox::{Outbox, OutboxBase, OutboxOptions};
@@ -91,6 +91,7 @@ impl House {
             store: site.store.clone(),
             roster: roster(&site, &outbox, &zone).await,
             last_seen: LastSeen::default(),
+            next_cards: NextCards::default(),
             doors: doors(&mut site, compound, zone),
             clips: clips.clone(),
             outbox,

@@ -1,5 +1,6 @@
 //! The ledger as clerks, controllers and programs meet it: HTTP, card lists at a real broker, swipes.
 
+mod at_the_door;
 mod last_place;
 mod secrecy;
 mod site;

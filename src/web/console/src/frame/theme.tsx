@@ -45,6 +45,12 @@ const light: ThemeConfig = {
     colorError: '#c2333a',
     colorWarning: '#9a6700',
     colorSuccess: '#2b7a4b',
+    // What would be derived from such dark colours is a muddy grey.
+    colorPrimaryBg: '#e4eff8',
+    colorInfoBg: '#e4eff8',
+    colorErrorBg: '#fceeee',
+    colorWarningBg: '#fbf3df',
+    colorSuccessBg: '#e5f3ea',
     colorBgLayout: '#f2f5f7',
     colorTextBase: '#1b2730',
     colorTextSecondary: '#465764',

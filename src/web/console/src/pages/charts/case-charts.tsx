@@ -65,7 +65,6 @@ export function HoursChart({ period }: { period: Period }) {
         granted: t('charts.granted'),
         denied: t('charts.denied'),
         alerts: t('charts.alerts'),
-        entries: t('charts.entries'),
       }),
     [colours, rows, t],
   );
@@ -88,6 +87,7 @@ export function HoursChart({ period }: { period: Period }) {
         number(t('charts.denied'), 'denied'),
         number(t('charts.alerts'), 'alerts'),
       ]}
+      height={300}
       isLoading={hours.isLoading}
       error={hours.error}
       retry={() => void hours.refetch()}

@@ -3,6 +3,9 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import type { Colours } from './colours';
 
+/** A single bar does not fill a chart. */
+const BAR_PX_MAX = 36;
+
 /** What all charts have in common. */
 function base(colours: Colours): EChartsCoreOption {
   return {
@@ -53,31 +56,36 @@ export interface Hour {
   alerts: number;
 }
 
+/** Entries above, alerts below: each has a scale of its own. */
 export function hoursOption(
   colours: Colours,
   hours: Hour[],
-  words: { granted: string; denied: string; alerts: string; entries: string },
+  words: { granted: string; denied: string; alerts: string },
 ): EChartsCoreOption {
+  const labels = hours.map((one) => one.label);
+  // The same edges, so that an hour stands under the same hour.
+  const grid = { left: 48, right: 12 };
   return {
     ...base(colours),
-    xAxis: names(
-      colours,
-      hours.map((one) => one.label),
-    ),
+    axisPointer: { link: [{ xAxisIndex: 'all' }] },
+    grid: [
+      { ...grid, top: 36, bottom: 96 },
+      { ...grid, height: 44, bottom: 28 },
+    ],
+    xAxis: [
+      { ...names(colours, labels), axisLabel: { show: false } },
+      { ...names(colours, labels), gridIndex: 1 },
+    ],
     yAxis: [
-      values(colours, { minInterval: 1, name: words.entries, nameTextStyle: { color: colours.dim } }),
-      values(colours, {
-        minInterval: 1,
-        name: words.alerts,
-        nameTextStyle: { color: colours.dim },
-        splitLine: { show: false },
-      }),
+      values(colours, { minInterval: 1 }),
+      values(colours, { minInterval: 1, gridIndex: 1, splitNumber: 2 }),
     ],
     series: [
       {
         name: words.granted,
         type: 'bar',
         stack: 'entries',
+        barMaxWidth: BAR_PX_MAX,
         color: colours.good,
         data: hours.map((one) => one.granted),
       },
@@ -90,11 +98,11 @@ export function hoursOption(
       },
       {
         name: words.alerts,
-        type: 'line',
+        type: 'bar',
+        barMaxWidth: BAR_PX_MAX,
+        xAxisIndex: 1,
         yAxisIndex: 1,
         color: colours.warn,
-        symbolSize: 5,
-        step: 'middle',
         data: hours.map((one) => one.alerts),
       },
     ],
@@ -130,8 +138,20 @@ export function stepsOption(
       axisLabel: { formatter: (ms: number) => words.span(ms) },
     }),
     series: [
-      { name: words.p50, type: 'bar', color: colours.accent, data: steps.map((one) => drawn(one.p50_ms)) },
-      { name: words.p95, type: 'bar', color: colours.second, data: steps.map((one) => drawn(one.p95_ms)) },
+      {
+        name: words.p50,
+        type: 'bar',
+        barMaxWidth: BAR_PX_MAX,
+        color: colours.accent,
+        data: steps.map((one) => drawn(one.p50_ms)),
+      },
+      {
+        name: words.p95,
+        type: 'bar',
+        barMaxWidth: BAR_PX_MAX,
+        color: colours.second,
+        data: steps.map((one) => drawn(one.p95_ms)),
+      },
     ],
   };
 }
@@ -164,8 +184,20 @@ export function closureOption(
       }),
     ],
     series: [
-      { name: words.cases, type: 'bar', color: colours.accent, data: days.map((one) => one.cases) },
-      { name: words.closed, type: 'bar', color: colours.good, data: days.map((one) => one.closed) },
+      {
+        name: words.cases,
+        type: 'bar',
+        barMaxWidth: BAR_PX_MAX,
+        color: colours.accent,
+        data: days.map((one) => one.cases),
+      },
+      {
+        name: words.closed,
+        type: 'bar',
+        barMaxWidth: BAR_PX_MAX,
+        color: colours.good,
+        data: days.map((one) => one.closed),
+      },
       {
         name: words.rate,
         type: 'line',

@@ -48,8 +48,8 @@ export function ChangeDialog({
       said(t('install.applied'));
       onClose();
     } catch (err) {
-      const refused = problemsOf(err);
-      if (refused && verdict) setVerdict({ ...verdict, problems: refused });
+      const refused = reportOf(err);
+      if (refused) setVerdict(refused);
       else setError(err as Error);
     } finally {
       setBusy(false);
@@ -201,9 +201,8 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** The problems that a refused change came back with. */
-function problemsOf(err: unknown): Verdict['problems'] | null {
+/** The report that a refused change came back with. */
+function reportOf(err: unknown): Verdict | null {
   if (!(err instanceof ApiProblem) || err.status !== 422) return null;
-  const { problems } = err.more;
-  return Array.isArray(problems) ? (problems as Verdict['problems']) : null;
+  return Array.isArray(err.more.problems) ? (err.more as unknown as Verdict) : null;
 }

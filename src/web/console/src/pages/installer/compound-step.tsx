@@ -1,6 +1,6 @@
 // The compound's own facts.
 
-import { Alert, Form, Input, Select } from 'antd';
+import { Alert, Form, Input } from 'antd';
 import { useText } from '../../i18n';
 import type { Lists } from './draft';
 
@@ -16,7 +16,6 @@ export interface StepProps {
 export function CompoundStep({ lists, edit, canEdit }: StepProps) {
   const t = useText();
   const { compound } = lists;
-  const zones = Intl.supportedValuesOf('timeZone');
   return (
     <Form layout="vertical" className="narrow" disabled={!canEdit} component={false}>
       <Form.Item label={t('install.compound.name')} htmlFor="compound-name">
@@ -29,18 +28,8 @@ export function CompoundStep({ lists, edit, canEdit }: StepProps) {
           dir="auto"
         />
       </Form.Item>
-      <Form.Item
-        label={t('install.compound.zone')}
-        htmlFor="compound-zone"
-        extra={t('install.compound.zone.hint')}
-      >
-        <Select
-          id="compound-zone"
-          showSearch
-          value={compound.time_zone}
-          options={zones.map((value) => ({ value, label: value }))}
-          onChange={(zone: string) => edit({ compound: { ...compound, time_zone: zone } })}
-        />
+      <Form.Item label={t('install.compound.zone')} htmlFor="compound-zone">
+        <Input id="compound-zone" value={compound.time_zone} disabled />
       </Form.Item>
       <Form.Item label={t('install.compound.id')} htmlFor="compound-id">
         <Input id="compound-id" value={compound.id} disabled className="mono" />

@@ -45,7 +45,10 @@ export function DoneStep({ isDirty }: { isDirty: boolean }) {
           <h2>{t('install.done.missing', { n: items.length })}</h2>
           <ul className="missing">
             {items.map((one) => (
-              <li key={`${one.code}/${one.where}`}>
+              <li
+                key={`${one.code}/${one.where}`}
+                className={one.severity === 'advised' ? 'advised' : undefined}
+              >
                 <span>{language === 'zh' ? one.text_zh : one.text_en}</span>
                 {one.where && (
                   <code>

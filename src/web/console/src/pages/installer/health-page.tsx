@@ -59,9 +59,10 @@ export default function HealthPage() {
     {
       title: t('health.level'),
       dataIndex: 'level',
+      width: 90,
       render: (one: HealthItem['level']) => <Tag color={COLOURS[one]}>{t(`health.${one}`)}</Tag>,
     },
-    { title: t('health.part'), dataIndex: 'part', render: (one: string) => partWord(t, one) },
+    { title: t('health.part'), dataIndex: 'part', width: 110, render: (one: string) => partWord(t, one) },
     { title: t('install.id'), dataIndex: 'id', className: 'mono' },
     {
       title: t('health.text'),
@@ -73,12 +74,14 @@ export default function HealthPage() {
     {
       title: t('health.figures'),
       key: 'figures',
+      width: '34%',
       responsive: ['lg'],
       render: (_, one) => <Figures figures={one.figures ?? {}} t={t} times={times} />,
     },
     {
       title: t('health.since'),
       dataIndex: 'since',
+      width: 180,
       className: 'numbers nowrap',
       render: (at: string | null) => times.second(at),
     },

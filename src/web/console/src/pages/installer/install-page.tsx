@@ -109,7 +109,7 @@ function StepView({ step, draft, canEdit }: { step: Step; draft: Draft; canEdit:
     case 'compound':
       return <CompoundStep lists={lists} edit={edit} canEdit={canEdit} />;
     case 'stairwells':
-      return <StairwellStep lists={lists} edit={edit} canEdit={canEdit} />;
+      return <StairwellStep lists={lists} edit={edit} canEdit={canEdit} isDirty={draft.change !== null} />;
     case 'cameras':
       return <CameraStep lists={lists} edit={edit} canEdit={canEdit} />;
     case 'doors':

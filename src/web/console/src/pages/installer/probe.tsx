@@ -12,6 +12,8 @@ import type { CameraRow, Probe } from './types';
 
 const COLOURS = { good: 'success', usable: 'warning', bad: 'error' } as const;
 
+const FINDINGS = { bad: 'error', warning: 'warning', note: 'info' } as const;
+
 export interface Probing {
   isBusy: boolean;
   result: Probe | null;
@@ -23,14 +25,17 @@ export interface Probing {
 export function useProbe(camera: CameraRow, atOnce: boolean): Probing {
   const id = useId();
   // What is probed, and the how manieth time: what is typed meanwhile asks nothing.
-  const [asked, setAsked] = useState<{ n: number; of: CameraRow } | null>(atOnce ? { n: 1, of: camera } : null);
+  const [asked, setAsked] = useState<{ n: number; of: CameraRow } | null>(
+    atOnce ? { n: 1, of: camera } : null,
+  );
   const probe = useQuery({
     queryKey: ['probe', id, asked?.n],
     enabled: asked !== null,
     retry: false,
     gcTime: 0,
     staleTime: Infinity,
-    queryFn: ({ signal }) => request<Probe>('POST', '/site/probe', { body: bodyOf(asked?.of ?? camera), signal }),
+    queryFn: ({ signal }) =>
+      request<Probe>('POST', '/site/probe', { body: bodyOf(asked?.of ?? camera), signal }),
   });
   return {
     isBusy: probe.isFetching,
@@ -119,7 +124,7 @@ export function ProbeView({ probe }: { probe: Probing }) {
             {result.findings.map((one) => (
               <Alert
                 key={one.text_en}
-                type={one.severity === 'bad' || one.severity === 'error' ? 'error' : 'warning'}
+                type={FINDINGS[one.severity]}
                 showIcon
                 title={language === 'zh' ? one.text_zh : one.text_en}
               />

@@ -4,7 +4,7 @@ import { DeleteOutlined, DownloadOutlined, PlusOutlined, UploadOutlined } from '
 import { Alert, Button, Card, Flex, Input, Space, Table, Upload } from 'antd';
 import { useState } from 'react';
 import { download, request } from '../../api/client';
-import { useText } from '../../i18n';
+import { useLanguage, useText } from '../../i18n';
 import { byNumber } from '../office/words';
 import { Failure } from '../shared/failure';
 import { makeStairwells } from './bulk';
@@ -12,21 +12,27 @@ import type { StepProps } from './compound-step';
 import { type Lists, withoutRow } from './draft';
 import type { CameraRow, DoorRow, StairwellRow } from './types';
 
+/** What there is with the file laid over it; nothing is written yet. */
 interface FromSheet {
-  stairwells?: StairwellRow[];
-  cameras?: CameraRow[];
-  doors?: DoorRow[];
-  problems: {
-    row?: number;
-    sheet?: string | null;
-    where?: string;
-    what?: string;
-    zh?: string;
-    en?: string;
-  }[];
+  rows: number;
+  stairwells: StairwellRow[];
+  cameras: CameraRow[];
+  doors: DoorRow[];
+  problems: SheetProblem[];
 }
 
-export function StairwellStep({ lists, edit, canEdit }: StepProps) {
+interface SheetProblem {
+  sheet: string | null;
+  row: number | null;
+  column: string | null;
+  text_zh: string;
+  text_en: string;
+}
+
+/** More problems than are read one by one. */
+const PROBLEMS_SHOWN_MAX = 20;
+
+export function StairwellStep({ lists, edit, canEdit, isDirty }: StepProps & { isDirty: boolean }) {
   const t = useText();
   const rows = lists.stairwells.toSorted(
     (a, b) => byNumber(a.building, b.building) || byNumber(a.unit, b.unit),
@@ -37,7 +43,7 @@ export function StairwellStep({ lists, edit, canEdit }: StepProps) {
       {canEdit && (
         <div className="install-tools">
           <Bulk lists={lists} edit={edit} />
-          <Sheet lists={lists} edit={edit} />
+          <Sheet edit={edit} isDirty={isDirty} />
         </div>
       )}
       <Table<StairwellRow>
@@ -129,7 +135,7 @@ function Bulk({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
   );
 }
 
-function Sheet({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
+function Sheet({ edit, isDirty }: { edit: StepProps['edit']; isDirty: boolean }) {
   const t = useText();
   const [error, setError] = useState<Error | null>(null);
   const [read, setRead] = useState<FromSheet | null>(null);
@@ -142,11 +148,7 @@ function Sheet({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
       const found = await request<FromSheet>('POST', '/site/spreadsheet', { body: file });
       setRead(found);
       if (found.problems.length === 0) {
-        edit({
-          stairwells: merged(lists.stairwells, found.stairwells),
-          cameras: merged(lists.cameras, found.cameras),
-          doors: merged(lists.doors, found.doors),
-        });
+        edit({ stairwells: found.stairwells, cameras: found.cameras, doors: found.doors });
       }
     } catch (err) {
       setError(err as Error);
@@ -160,12 +162,13 @@ function Sheet({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
         <Upload
           accept=".xlsx,.csv"
           showUploadList={false}
+          disabled={isDirty}
           beforeUpload={(file) => {
             void take(file);
             return false;
           }}
         >
-          <Button icon={<UploadOutlined />} loading={isBusy}>
+          <Button icon={<UploadOutlined />} loading={isBusy} disabled={isDirty}>
             {t('install.sheet.read')}
           </Button>
         </Upload>
@@ -180,24 +183,17 @@ function Sheet({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
       </Space>
       <Failure error={error} />
       {read && read.problems.length === 0 && (
-        <Alert
-          type="success"
-          showIcon
-          title={t('install.sheet.done', {
-            stairwells: read.stairwells?.length ?? 0,
-            cameras: read.cameras?.length ?? 0,
-            doors: read.doors?.length ?? 0,
-          })}
-        />
+        <Alert type="success" showIcon title={t('install.sheet.done', { rows: read.rows })} />
       )}
       {read && read.problems.length > 0 && <SheetProblems problems={read.problems} />}
-      <p className="quiet">{t('install.sheet.hint')}</p>
+      <p className="quiet">{t(isDirty && !read ? 'install.sheet.dirty' : 'install.sheet.hint')}</p>
     </Card>
   );
 }
 
-function SheetProblems({ problems }: { problems: FromSheet['problems'] }) {
+function SheetProblems({ problems }: { problems: SheetProblem[] }) {
   const t = useText();
+  const language = useLanguage();
   return (
     <Alert
       type="error"
@@ -205,26 +201,14 @@ function SheetProblems({ problems }: { problems: FromSheet['problems'] }) {
       title={t('install.sheet.refused', { n: problems.length })}
       description={
         <ul className="sheet-problems">
-          {problems.slice(0, 20).map((one, idx) => (
+          {problems.slice(0, PROBLEMS_SHOWN_MAX).map((one, idx) => (
             <li key={idx}>
-              {one.row !== undefined && t('install.sheet.row', { row: one.row })} {one.where ?? ''}{' '}
-              {one.what ?? one.zh ?? one.en ?? ''}
+              {one.sheet} {one.row ? t('install.sheet.row', { row: one.row }) : ''}
+              {one.column ?? ''} <bdi>{language === 'zh' ? one.text_zh : one.text_en}</bdi>
             </li>
           ))}
         </ul>
       }
     />
   );
-}
-
-/** Rows of the sheet stand in the place of those with the same id. */
-function merged<T extends { id: string }>(there: T[], found: T[] | undefined): T[] {
-  if (!found || found.length === 0) return there;
-  const by = new Map(found.map((one) => [one.id, one]));
-  const kept = there.map((one) => {
-    const other = by.get(one.id);
-    by.delete(one.id);
-    return other ? { ...one, ...other } : one;
-  });
-  return [...kept, ...by.values()];
 }

@@ -86,7 +86,7 @@ export interface Probe {
   keyframe_interval_ms: number | null;
   bitrate_bps: number | null;
   clock_offset_ms: number | null;
-  findings: { severity: string; text_zh: string; text_en: string }[];
+  findings: { severity: 'bad' | 'warning' | 'note'; text_zh: string; text_en: string }[];
   /** JPEG in base64. */
   picture: string | null;
 }
@@ -96,6 +96,7 @@ export interface Missing {
   text_zh: string;
   text_en: string;
   where: string | null;
+  severity?: 'needed' | 'advised';
 }
 
 export interface HealthItem {

@@ -1,16 +1,16 @@
 // Waits for the next unknown card at a door, so that the door is the reader.
 
-import { Button, Progress, Select, Space } from 'antd';
+import { Alert, Button, Progress, Select, Space } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
-import { type Page, request } from '../../api/client';
+import { ApiProblem, type Page, request } from '../../api/client';
 import { useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 
-/** As long as the gateway waits at most. */
+/** How long is waited for a card. */
 const WAIT_S = 60;
-/** The answer may take a little longer than the wait. */
-const ANSWER_MAX_MS = (WAIT_S + 10) * 1_000;
+/** How long the gateway waits for one question, at most. */
+const ASK_S_MAX = 20;
 
 interface DoorRow {
   door: string;
@@ -55,17 +55,22 @@ export function DoorReader({
     setWait({ is: 'waiting', since: performance.now() });
     try {
       const path = `/doors/${encodeURIComponent(at)}/next-card`;
-      const found = await request<Captured | undefined>('POST', path, {
-        signal: stop.signal,
-        answerMaxMs: ANSWER_MAX_MS,
-      });
-      if (stop.signal.aborted) return;
-      if (found) {
-        setWait({ is: 'idle' });
-        onCapture(found.capture);
-      } else {
-        setWait({ is: 'none' });
+      const until = performance.now() + WAIT_S * 1_000;
+      // The gateway answers with nothing after a while, so that a lost page holds no door.
+      while (performance.now() < until) {
+        const leftS = Math.ceil((until - performance.now()) / 1_000);
+        const found = await request<Captured | undefined>('POST', path, {
+          query: { wait_s: Math.min(leftS, ASK_S_MAX) },
+          signal: stop.signal,
+        });
+        if (stop.signal.aborted) return;
+        if (found) {
+          setWait({ is: 'idle' });
+          onCapture(found.capture);
+          return;
+        }
       }
+      setWait({ is: 'none' });
     } catch (err) {
       if (stop.signal.aborted) return;
       setError(err as Error);
@@ -80,7 +85,7 @@ export function DoorReader({
   return (
     <div className="reader">
       <div className="reader-body">
-        <Failure error={error ?? doors.error} />
+        <DoorFailure error={error ?? doors.error} />
         <Space wrap>
           <Select
             aria-label={t('office.door')}
@@ -128,4 +133,12 @@ function Countdown({ since }: { since: number }) {
       <span>{t('office.door.waiting')}</span>
     </p>
   );
+}
+
+function DoorFailure({ error }: { error: Error | null }) {
+  const t = useText();
+  if (error instanceof ApiProblem && error.code === 'door-taken') {
+    return <Alert type="warning" showIcon role="alert" title={t('office.door.taken')} />;
+  }
+  return <Failure error={error} />;
 }

@@ -3,6 +3,7 @@
 import { download } from '../../api/client';
 import type { Right } from '../../api/types';
 import type { Key, Language } from '../../i18n';
+import { cell } from './cells';
 
 interface Export {
   key: string;
@@ -48,10 +49,4 @@ export function giveCsv(name: string, rows: string[][]): void {
   link.download = name;
   link.click();
   URL.revokeObjectURL(url);
-}
-
-/** One cell (RFC 4180); what a spreadsheet program would take for a formula is kept a text. */
-export function cell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -80,6 +80,8 @@ export function HolderForm({
   return (
     <Modal
       open
+      width={680}
+      style={{ top: 40 }}
       title={holder ? t('office.holder.change') : t('office.holder.add')}
       okText={t('app.save')}
       confirmLoading={isBusy}
@@ -112,38 +114,40 @@ export function HolderForm({
         }}
         onFinish={(values) => void save(values)}
       >
-        <Form.Item
-          name="name"
-          label={t('office.holder.name')}
-          rules={[{ required: true, whitespace: true, message: t('office.holder.name.needed') }]}
-        >
-          <Input autoFocus maxLength={NAME_CHARS_MAX} autoComplete="off" dir="auto" />
-        </Form.Item>
-        <Form.Item
-          name="relation"
-          label={t('office.holder.relation')}
-          extra={t('office.holder.relation.hint')}
-          rules={[
-            { required: true, message: t('office.holder.relation.needed') },
-            {
-              validator: (_, text: string) =>
-                /^[a-z0-9-]{1,32}$/.test(relationOf(text ?? ''))
-                  ? Promise.resolve()
-                  : Promise.reject(new Error(t('office.holder.relation.bad'))),
-            },
-          ]}
-        >
-          <AutoComplete
-            options={RELATIONS.map((word) => ({ value: relationWord(t, word) }))}
-            showSearch={{ filterOption: (typed, option) => (option?.value ?? '').includes(typed) }}
-          />
-        </Form.Item>
-        <Form.Item name="person_key" label={t('office.holder.key')} extra={t('office.holder.key.hint')}>
-          <Input maxLength={NAME_CHARS_MAX} autoComplete="off" dir="auto" />
-        </Form.Item>
-        <Form.Item name="days" label={t('office.holder.tenancy')} extra={t('office.days.hint')}>
-          <DatePicker.RangePicker allowEmpty={[true, true]} style={{ width: '100%' }} />
-        </Form.Item>
+        <div className="form-grid">
+          <Form.Item
+            name="name"
+            label={t('office.holder.name')}
+            rules={[{ required: true, whitespace: true, message: t('office.holder.name.needed') }]}
+          >
+            <Input autoFocus maxLength={NAME_CHARS_MAX} autoComplete="off" dir="auto" />
+          </Form.Item>
+          <Form.Item
+            name="relation"
+            label={t('office.holder.relation')}
+            extra={t('office.holder.relation.hint')}
+            rules={[
+              { required: true, message: t('office.holder.relation.needed') },
+              {
+                validator: (_, text: string) =>
+                  /^[a-z0-9-]{1,32}$/.test(relationOf(text ?? ''))
+                    ? Promise.resolve()
+                    : Promise.reject(new Error(t('office.holder.relation.bad'))),
+              },
+            ]}
+          >
+            <AutoComplete
+              options={RELATIONS.map((word) => ({ value: relationWord(t, word) }))}
+              showSearch={{ filterOption: (typed, option) => (option?.value ?? '').includes(typed) }}
+            />
+          </Form.Item>
+          <Form.Item name="person_key" label={t('office.holder.key')} extra={t('office.holder.key.hint')}>
+            <Input maxLength={NAME_CHARS_MAX} autoComplete="off" dir="auto" />
+          </Form.Item>
+          <Form.Item name="days" label={t('office.holder.tenancy')} extra={t('office.days.hint')}>
+            <DatePicker.RangePicker allowEmpty={[true, true]} style={{ width: '100%' }} />
+          </Form.Item>
+        </div>
         <Form.Item name="why" label={t('office.why')}>
           <Input maxLength={WHY_CHARS_MAX} showCount dir="auto" />
         </Form.Item>

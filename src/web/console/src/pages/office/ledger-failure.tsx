@@ -19,6 +19,7 @@ const REFUSALS: Record<string, Key> = {
   number: 'office.refused.number',
   crowded: 'office.refused.crowded',
   stale: 'office.refused.stale',
+  'capture-gone': 'office.refused.capture-gone',
 };
 
 export function LedgerFailure({

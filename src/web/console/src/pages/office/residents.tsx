@@ -61,7 +61,7 @@ export function Residents({
       key: 'counts',
       render: (_, one) =>
         one.counted ? (
-          <Tag color="processing">{t('office.counts')}</Tag>
+          <span>{t('office.counts')}</span>
         ) : (
           <Tag>{t('office.counts.not', { why: whyNotWord(t, one.why_not ?? '') })}</Tag>
         ),

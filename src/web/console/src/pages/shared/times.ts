@@ -1,8 +1,11 @@
 // Moments and spans of time for people: in the compound's calendar and the reader's language.
 
 import { useMemo } from 'react';
-import { type Language, useLanguage, useText } from '../../i18n';
+import { useLanguage, useText } from '../../i18n';
 import { useMe } from '../../session';
+import { spanOf } from './spans';
+
+export { dayStart } from './spans';
 
 /** Where the gateway does not say in which calendar the compound lives. */
 const ZONE_DEFAULT = 'Asia/Shanghai';
@@ -43,57 +46,4 @@ function formatter(zone: string, more: Intl.DateTimeFormatOptions) {
     const ms = at ? Date.parse(at) : Number.NaN;
     return Number.isNaN(ms) ? '–' : format.format(ms);
   };
-}
-
-const UNITS: [number, Intl.NumberFormatOptions['unit']][] = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1_000, 'second'],
-];
-
-/** The two largest units of a span; milliseconds below a second. */
-export function spanOf(ms: number | null | undefined, language: Language, none: string): string {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return none;
-  const write = (value: number, unit: Intl.NumberFormatOptions['unit']) =>
-    new Intl.NumberFormat(language === 'zh' ? 'zh-CN' : 'en-GB', {
-      style: 'unit',
-      unit,
-      unitDisplay: language === 'zh' ? 'short' : 'narrow',
-    }).format(value);
-  if (Math.abs(ms) < 1_000) return write(Math.round(ms), 'millisecond');
-  const first = UNITS.findIndex(([size]) => Math.abs(ms) >= size);
-  const parts: string[] = [];
-  let rest = Math.abs(ms);
-  for (const [size, unit] of UNITS.slice(first, first + 2)) {
-    const value = Math.floor(rest / size);
-    rest -= value * size;
-    if (value > 0) parts.push(write(value, unit));
-  }
-  return (ms < 0 ? '−' : '') + parts.join(' ');
-}
-
-/** The instant of a day's beginning (or the next day's) in `zone`, as RFC 3339. */
-export function dayStart(day: string, zone: string): string {
-  const guess = Date.parse(`${day}T00:00:00Z`);
-  const offset = offsetOf(guess, zone);
-  // Once more with the offset of that moment, for the days on which clocks change.
-  const at = guess - offsetOf(guess - offset, zone);
-  return new Date(at).toISOString();
-}
-
-function offsetOf(ms: number, zone: string): number {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone: zone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  }).formatToParts(ms);
-  const of = (type: string) => Number(parts.find((part) => part.type === type)?.value);
-  const local = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'));
-  return local - Math.floor(ms / 1_000) * 1_000;
 }
