@@ -4,6 +4,8 @@
 //! Three kinds: `spawn` runs once, `keep` starts again after a failure with backoff, `vital` ends
 //! the gateway when it fails. A panic is never swallowed: it is logged, and treated as a failure.
 
+mod lane;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,7 @@ use tracing::{Instrument as _, Span, error, info, warn};
 
 use crate::error::chain;
 use crate::retry::Backoff;
+use lane::Lane;
 
 /// Starts tasks and ends them in order. Cheap to clone; clones share one set of tasks.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Supervisor {
     token: CancellationToken,
     tracker: TaskTracker,
     fatal: Arc<watch::Sender<Option<String>>>,
+    /// Where tasks run; `None`: on the runtime of who starts them.
+    lane: Option<Arc<Lane>>,
 }
 
 /// Tasks did not end within their time.
@@ -59,6 +64,7 @@ impl Supervisor {
             token: CancellationToken::new(),
             tracker: TaskTracker::new(),
             fatal: Arc::new(watch::Sender::new(None)),
+            lane: None,
         }
     }
 
@@ -69,7 +75,22 @@ impl Supervisor {
             token: self.token.child_token(),
             tracker: TaskTracker::new(),
             fatal: Arc::clone(&self.fatal),
+            lane: self.lane.clone(),
         }
+    }
+
+    /// A group like [`Supervisor::group`] whose tasks, and those of its groups, run on a thread `name` of
+    /// their own that rests for `rest` before it looks for work: for many sockets whose bytes may gather.
+    /// Whatever wakes a task there, it runs up to `rest` later. The thread ends with the last clone.
+    ///
+    /// # Errors
+    /// When the system cannot start a thread.
+    pub fn on_resting_thread(&self, name: &str, rest: Duration) -> std::io::Result<Supervisor> {
+        let lane = Lane::start(self, name, rest)?;
+        Ok(Supervisor {
+            lane: Some(Arc::new(lane)),
+            ..self.group()
+        })
     }
 
     /// Cancelled when this supervisor's tasks are asked to end.
@@ -180,7 +201,10 @@ impl Supervisor {
     }
 
     fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tracker.spawn(task);
+        match &self.lane {
+            Some(lane) => self.tracker.spawn_on(task, &lane.handle),
+            None => self.tracker.spawn(task),
+        };
     }
 }
 

@@ -24,6 +24,7 @@ pub use feed::{Feed, FeedWriter, RingTick, Watching};
 pub use frame::{Codec, Frame, Run, VideoParams};
 pub use life::SILENCE_MAX;
 pub use options::{CameraEvent, CameraEventKind, CameraOptions, CamerasOptions, Transport};
+pub use pace::REST;
 pub use probe::{KeyFrame, Probe, probe, probe_picture};
 pub use ring::{GOP_MAX, Gop, GopEnd, GopSeq, GopsAfter, Pushed, Ring, RingOptions, RingTotals};
 pub use set::{Cameras, CamerasChanged, EVENTS_MAX};

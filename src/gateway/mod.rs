@@ -78,6 +78,9 @@ pub enum BuildError {
     /// The accounts cannot be read.
     #[error("open the accounts")]
     Accounts(#[source] AccountError),
+    /// The system gives no thread for the cameras.
+    #[error("start the thread of the cameras")]
+    Thread(#[source] std::io::Error),
     /// An address is taken or not ours.
     #[error("listen on {addr} for {what} (is the port taken?)")]
     Listen {
@@ -228,11 +231,14 @@ impl Gateway {
         )
         .await
         .map_err(BuildError::Footage)?;
+        let camera_tasks = supervisor
+            .on_resting_thread("cameras", crate::camera::REST)
+            .map_err(BuildError::Thread)?;
         let (cameras, camera_events) = Cameras::start(
             config.camera_rules.clone(),
             config.cameras.clone(),
             clock.clone(),
-            &supervisor,
+            &camera_tasks,
             &board,
             &mut registry,
         );

@@ -65,7 +65,7 @@ fn through_mosquitto(folder: &Path) {
     let broker = free_addr();
     let settings = folder.join("mosquitto.conf");
     let text = format!(
-        "listener {} 127.0.0.1\nallow_anonymous true\n",
+        "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n",
         broker.port()
     );
     std::fs::write(&settings, text).expect("the settings can be written");
