@@ -12,7 +12,9 @@ use estate::{Estate, EstateOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn someone_sets_an_account_up_and_logs_in() {
-    let estate = Estate::start(EstateOptions::new(1)).await;
+    let mut estate = Estate::start(EstateOptions::new(1)).await;
+    // With a wrong password, once.
+    estate.gateway.expect("log-in refused");
     estate.play("login").await;
     estate.stop().await;
 }

@@ -145,7 +145,7 @@ function Account() {
   return (
     <>
       <Dropdown menu={menu} trigger={['click']}>
-        <Button type="text" icon={<UserOutlined />} aria-label={`${me.display_name ?? me.name}: ${t('menu.account')}`} className="sg-account">
+        <Button type="text" icon={<UserOutlined aria-hidden />} aria-label={`${me.display_name ?? me.name}: ${t('menu.account')}`} className="sg-account">
           {me.display_name ?? me.name}
         </Button>
       </Dropdown>

@@ -20,7 +20,7 @@ const dark: ThemeConfig = {
     colorLink: '#7dbcf0',
     colorError: '#ff7b80',
     colorWarning: '#d99a2b',
-    colorSuccess: '#4fa573',
+    colorSuccess: '#5ab883',
     colorBgBase: '#10171d',
     colorBgLayout: '#0c1216',
     colorBgContainer: '#141c23',

@@ -44,7 +44,7 @@ export default function AccountsPage() {
     <div className="accounts">
       <PageHead title={t('accounts.title')} hint={t('accounts.hint')}>
         {mayManage && (
-          <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
             {t('accounts.add')}
           </Button>
         )}
@@ -168,7 +168,7 @@ function Accounts({
                 </Button>
                 <Button
                   size="small"
-                  icon={<LinkOutlined />}
+                  icon={<LinkOutlined aria-hidden />}
                   onClick={() =>
                     void act(async () => invited(await request<Invited>('POST', `${path(one.name)}/invite`)))
                   }

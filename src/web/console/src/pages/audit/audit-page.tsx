@@ -93,7 +93,7 @@ export default function AuditPage() {
     <div className="audit">
       <PageHead title={t('audit.title')} hint={t('audit.hint')}>
         <Button
-          icon={<DownloadOutlined />}
+          icon={<DownloadOutlined aria-hidden />}
           onClick={() => {
             setError(null);
             download('/audit/export.csv', query).catch((err: Error) => setError(err));

@@ -59,7 +59,7 @@ export default function ChartsPage() {
         />
         {seesCases && (
           <Button
-            icon={<DownloadOutlined />}
+            icon={<DownloadOutlined aria-hidden />}
             onClick={() => {
               setError(null);
               download('/statistics.xlsx', { from: period.from, to: period.to }).catch((err: Error) =>

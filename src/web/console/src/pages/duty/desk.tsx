@@ -57,8 +57,8 @@ export default function Desk() {
             id={selected}
             link={
               <>
-                <Button type="text" icon={<ExportOutlined />} href={`#/alerts/${selected}`}>{t('duty.case.page')}</Button>
-                <Button type="text" icon={<CloseOutlined />} onClick={() => select(null)}>{t('duty.case.to-wall')}</Button>
+                <Button type="text" icon={<ExportOutlined aria-hidden />} href={`#/alerts/${selected}`}>{t('duty.case.page')}</Button>
+                <Button type="text" icon={<CloseOutlined aria-hidden />} onClick={() => select(null)}>{t('duty.case.to-wall')}</Button>
               </>
             }
           />

@@ -90,7 +90,7 @@ export default function HandoverPage() {
           onChange={(value) => setSpan(value?.[0] && value[1] ? [value[0], value[1]] : null)}
         />
         <span className="sg-gap" />
-        <Button icon={<PrinterOutlined />} onClick={() => window.print()}>{t('duty.handover.print')}</Button>
+        <Button icon={<PrinterOutlined aria-hidden />} onClick={() => window.print()}>{t('duty.handover.print')}</Button>
       </header>
       {isLoading && <Skeleton active />}
       {error && <Result status="warning" title={explain(error, t)} />}

@@ -41,7 +41,7 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
       )}
       <Flex justify="end" className="above-table">
         {canEdit && (
-          <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
             {t('install.camera.add')}
           </Button>
         )}
@@ -100,7 +100,7 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
                     size="small"
                     type="text"
                     danger
-                    icon={<DeleteOutlined />}
+                    icon={<DeleteOutlined aria-hidden />}
                     disabled={used.has(one.id)}
                     title={used.has(one.id) ? t('install.camera.used') : undefined}
                     aria-label={t('install.remove', { id: one.id })}
@@ -173,7 +173,7 @@ function Bulk({ lists, edit }: Pick<StepProps, 'lists' | 'edit'>) {
           />
         </label>
         <Button
-          icon={<PlusOutlined />}
+          icon={<PlusOutlined aria-hidden />}
           disabled={made.length === 0}
           onClick={() => {
             edit({ cameras: [...lists.cameras, ...made] });

@@ -33,7 +33,7 @@ export function DoneStep({ isDirty }: { isDirty: boolean }) {
       {items?.length === 0 && (
         <Result
           status="success"
-          icon={<CheckCircleFilled />}
+          icon={<CheckCircleFilled aria-hidden />}
           title={t('install.done.all')}
           subTitle={t('install.done.all.hint')}
           extra={

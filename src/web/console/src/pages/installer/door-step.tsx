@@ -60,7 +60,7 @@ export function DoorStep({
             <Button disabled={made.length === 0} onClick={() => edit({ doors: [...lists.doors, ...made] })}>
               {t('install.door.bulk', { n: made.length })}
             </Button>
-            <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+            <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
               {t('install.door.add')}
             </Button>
           </>
@@ -137,7 +137,7 @@ export function DoorStep({
                       size="small"
                       type="text"
                       danger
-                      icon={<DeleteOutlined />}
+                      icon={<DeleteOutlined aria-hidden />}
                       aria-label={t('install.remove', { id: one.id })}
                       onClick={() => edit({ doors: withoutRow(lists.doors, one.id) })}
                     />

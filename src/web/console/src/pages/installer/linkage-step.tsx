@@ -32,7 +32,7 @@ export function LinkageStep({ lists, edit, canEdit, kept }: StepProps & { kept: 
     <>
       <Flex justify="end" className="above-table">
         {canEdit && (
-          <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
             {t('install.linkage.add')}
           </Button>
         )}
@@ -70,7 +70,7 @@ export function LinkageStep({ lists, edit, canEdit, kept }: StepProps & { kept: 
                     size="small"
                     type="text"
                     danger
-                    icon={<DeleteOutlined />}
+                    icon={<DeleteOutlined aria-hidden />}
                     aria-label={t('install.remove', { id: one.id })}
                     onClick={() => edit({ linkages: withoutRow(lists.linkages, one.id) })}
                   />

@@ -85,7 +85,7 @@ export function ProbeView({ probe }: { probe: Probing }) {
               <Tone tone={COLOURS[result.verdict]} isLarge>
                 {t(`install.verdict.${result.verdict}`)}
               </Tone>
-              <Button size="small" icon={<ReloadOutlined />} onClick={probe.start}>
+              <Button size="small" icon={<ReloadOutlined aria-hidden />} onClick={probe.start}>
                 {t('install.probe.again')}
               </Button>
             </p>

@@ -65,7 +65,7 @@ export function StairwellStep({ lists, edit, canEdit, isDirty }: StepProps & { i
                   size="small"
                   type="text"
                   danger
-                  icon={<DeleteOutlined />}
+                  icon={<DeleteOutlined aria-hidden />}
                   disabled={used.has(one.id)}
                   title={used.has(one.id) ? t('install.stairwell.used') : undefined}
                   aria-label={t('install.remove', { id: one.id })}
@@ -108,7 +108,7 @@ function Bulk({ lists, edit }: { lists: Lists; edit: StepProps['edit'] }) {
         </label>
         <Button
           type="primary"
-          icon={<PlusOutlined />}
+          icon={<PlusOutlined aria-hidden />}
           disabled={!made || made.rows.length === 0}
           onClick={() => {
             if (made) edit({ stairwells: [...lists.stairwells, ...made.rows] });
@@ -168,12 +168,12 @@ function Sheet({ edit, isDirty }: { edit: StepProps['edit']; isDirty: boolean })
             return false;
           }}
         >
-          <Button icon={<UploadOutlined />} loading={isBusy} disabled={isDirty}>
+          <Button icon={<UploadOutlined aria-hidden />} loading={isBusy} disabled={isDirty}>
             {t('install.sheet.read')}
           </Button>
         </Upload>
         <Button
-          icon={<DownloadOutlined />}
+          icon={<DownloadOutlined aria-hidden />}
           onClick={() => {
             download('/site/template.xlsx').catch((err: Error) => setError(err));
           }}

@@ -56,10 +56,10 @@ export default function DwellingPage() {
         </label>
         {mayWrite && (
           <>
-            <Button icon={<EditOutlined />} onClick={() => setForm('dwelling')}>
+            <Button icon={<EditOutlined aria-hidden />} onClick={() => setForm('dwelling')}>
               {t('office.dwelling.change')}
             </Button>
-            <Button type="primary" icon={<UserAddOutlined />} onClick={() => setForm('holder')}>
+            <Button type="primary" icon={<UserAddOutlined aria-hidden />} onClick={() => setForm('holder')}>
               {t('office.holder.add')}
             </Button>
           </>

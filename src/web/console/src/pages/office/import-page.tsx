@@ -79,7 +79,7 @@ export default function ImportPage() {
   return (
     <div className="import">
       <PageHead title={t('office.import.title')} hint={t('office.import.hint')} back="/office">
-        <Button icon={<FileExcelOutlined />} onClick={() => void takeFile('template', language)}>
+        <Button icon={<FileExcelOutlined aria-hidden />} onClick={() => void takeFile('template', language)}>
           {t('office.file.template')}
         </Button>
       </PageHead>
@@ -143,7 +143,7 @@ export default function ImportPage() {
       {report?.applied && !report.dry_run && (
         <Result
           status="success"
-          icon={<CheckCircleOutlined />}
+          icon={<CheckCircleOutlined aria-hidden />}
           title={t('office.import.done', { n: nChanges })}
           subTitle={
             report.refused_rows > 0 ? t('office.import.done.refused', { n: report.refused_rows }) : undefined
@@ -196,7 +196,7 @@ export default function ImportPage() {
                     {report.refused.length > 0 && (
                       <Button
                         className="above-table"
-                        icon={<DownloadOutlined />}
+                        icon={<DownloadOutlined aria-hidden />}
                         onClick={() => giveCsv('refused.csv', refusedRows(t, report, language))}
                       >
                         {t('office.import.take-refused')}

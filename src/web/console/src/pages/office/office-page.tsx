@@ -58,12 +58,12 @@ export default function OfficePage() {
       <PageHead title={t('office.title')} hint={t('office.hint')}>
         <Files />
         {may(me, 'import-roster') && (
-          <Button icon={<ImportOutlined />} onClick={() => void navigate('/office/import')}>
+          <Button icon={<ImportOutlined aria-hidden />} onClick={() => void navigate('/office/import')}>
             {t('office.import')}
           </Button>
         )}
         {may(me, 'change-roster') && (
-          <Button type="primary" icon={<PlusOutlined />} onClick={() => setAdding(true)}>
+          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setAdding(true)}>
             {t('office.dwelling.add')}
           </Button>
         )}
@@ -143,7 +143,7 @@ function Files() {
           },
         }}
       >
-        <Button icon={<DownloadOutlined />}>{t('office.files')}</Button>
+        <Button icon={<DownloadOutlined aria-hidden />}>{t('office.files')}</Button>
       </Dropdown>
     </Space>
   );

@@ -106,7 +106,7 @@ export function Residents({
         <Space>
           <Button
             size="small"
-            icon={<CreditCardOutlined />}
+            icon={<CreditCardOutlined aria-hidden />}
             onClick={() => setOpen({ what: 'issue', holder: one })}
           >
             {t('office.card.issue')}
@@ -194,7 +194,7 @@ export function Residents({
             <Button
               size="small"
               type="text"
-              icon={<DownOutlined />}
+              icon={<DownOutlined aria-hidden />}
               aria-label={t('office.card.more', { card: card.card_ref })}
             />
           </Dropdown>

@@ -16,7 +16,7 @@ export default function CasePage() {
   const { data: alert } = useAlert(id);
   return (
     <div className="sg-case-page">
-      <CasePanel id={id} link={<Button type="link" icon={<ArrowLeftOutlined />} href="#/duty">{t('duty.case.to-desk')}</Button>} />
+      <CasePanel id={id} link={<Button type="link" icon={<ArrowLeftOutlined aria-hidden />} href="#/duty">{t('duty.case.to-desk')}</Button>} />
       {alert && may(me, 'see-entries') && <Trail alert={alert} />}
       {alert?.deliveries && alert.deliveries.length > 0 && <Deliveries of={alert.deliveries} />}
     </div>

@@ -65,7 +65,7 @@ function Add({ alertId, when, onAdded }: { alertId: string; when: 'before' | 'af
   };
   return (
     <>
-      <Button size="small" icon={<PlusOutlined />} loading={isBusy} onClick={() => input.current?.click()}>
+      <Button size="small" icon={<PlusOutlined aria-hidden />} loading={isBusy} onClick={() => input.current?.click()}>
         {t(`duty.pictures.add.${when}`)}
       </Button>
       <input

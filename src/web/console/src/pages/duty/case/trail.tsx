@@ -105,7 +105,7 @@ function TrailRow({ step, isOwn, onPlay }: { step: Step; isOwn: boolean; onPlay:
       )}
       {isOwn && <Tag color="blue">{t('duty.trail.own')}</Tag>}
       {entry && may(me, 'see-clips') && entry.clip.state !== 'missed' && (
-        <Button size="small" type="text" icon={<PlayCircleOutlined />} aria-label={t('duty.entries.play', { door })} onClick={() => onPlay(entry.id)} />
+        <Button size="small" type="text" icon={<PlayCircleOutlined aria-hidden />} aria-label={t('duty.entries.play', { door })} onClick={() => onPlay(entry.id)} />
       )}
     </li>
   );

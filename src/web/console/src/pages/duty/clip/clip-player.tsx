@@ -186,7 +186,7 @@ function Film({ entry, clip, grounds, hasKeys }: FilmProps) {
             icon={state === 'playing' ? <PauseOutlined /> : state === 'ended' ? <RedoOutlined /> : <CaretRightOutlined />}
             onClick={toggle}
           />
-          <Button size="small" type="text" icon={<StepBackwardOutlined />} onClick={() => seek(swipeS)}>
+          <Button size="small" type="text" icon={<StepBackwardOutlined aria-hidden />} onClick={() => seek(swipeS)}>
             {t('duty.clip.to-swipe')}
           </Button>
           <span className="sg-clip-at">{spoken}</span>
@@ -197,11 +197,11 @@ function Film({ entry, clip, grounds, hasKeys }: FilmProps) {
           )}
           <span className="sg-gap" />
           <Segmented size="small" aria-label={t('duty.clip.rate')} value={rate} onChange={setRate} options={RATES.map((n) => ({ value: n, label: `${n}×` }))} />
-          <Button size="small" type="text" icon={<DownloadOutlined />} aria-label={t('duty.clip.save')} onClick={save} />
+          <Button size="small" type="text" icon={<DownloadOutlined aria-hidden />} aria-label={t('duty.clip.save')} onClick={save} />
           <Button
             size="small"
             type="text"
-            icon={<FullscreenOutlined />}
+            icon={<FullscreenOutlined aria-hidden />}
             aria-label={t('duty.clip.full')}
             onClick={() => void (document.fullscreenElement ? document.exitFullscreen() : box.current?.requestFullscreen())}
           />

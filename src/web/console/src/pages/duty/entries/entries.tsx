@@ -107,7 +107,7 @@ function Entries() {
             />
           )}
           {found.hasNextPage && (
-            <Button block icon={<SearchOutlined />} loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+            <Button block icon={<SearchOutlined aria-hidden />} loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
               {t('app.more')}
             </Button>
           )}
@@ -175,7 +175,7 @@ function Rows({ rows, playing, onPlay, pictureReason }: {
                 <Button
                   size="small"
                   type={entry.id === playing ? 'primary' : 'text'}
-                  icon={<PlayCircleOutlined />}
+                  icon={<PlayCircleOutlined aria-hidden />}
                   aria-label={t('duty.entries.play', { door: entry.door })}
                   onClick={() => onPlay(entry.id)}
                 >

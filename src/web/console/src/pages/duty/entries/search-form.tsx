@@ -69,9 +69,9 @@ export function SearchForm({ search, onSearch }: { search: Search; onSearch: (se
           />
         </Form.Item>
         <Space size={8}>
-          <Button type="primary" htmlType="submit" icon={<SearchOutlined />}>{t('duty.search.go')}</Button>
+          <Button type="primary" htmlType="submit" icon={<SearchOutlined aria-hidden />}>{t('duty.search.go')}</Button>
           {may(me, 'search-person') && (
-            <Button icon={<UserOutlined />} onClick={() => setPerson(true)}>{t('duty.search.person')}</Button>
+            <Button icon={<UserOutlined aria-hidden />} onClick={() => setPerson(true)}>{t('duty.search.person')}</Button>
           )}
           <Button
             onClick={() => {

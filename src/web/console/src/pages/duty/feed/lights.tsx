@@ -18,7 +18,7 @@ export function FeedLights() {
     <div className="sg-lights" role="status" aria-live="polite">
       {link.is === 'lost' && <Tag color="error" variant="solid">{t('duty.lights.lost')}</Tag>}
       {link.is === 'opening' && <Tag>{t('duty.lights.opening')}</Tag>}
-      <Button type="text" className="sg-count" data-waiting={waiting > 0} icon={<NotificationOutlined />} onClick={() => void navigate('/duty')}>
+      <Button type="text" className="sg-count" data-waiting={waiting > 0} icon={<NotificationOutlined aria-hidden />} onClick={() => void navigate('/duty')}>
         {words}
       </Button>
       <SoundButton />
@@ -36,7 +36,7 @@ export function SoundButton() {
         type="text"
         className="sg-sound"
         data-state={state}
-        icon={<SoundOutlined />}
+        icon={<SoundOutlined aria-hidden />}
         aria-pressed={state === 'on'}
         onClick={() => {
           if (state === 'blocked') void chime.unblock();

@@ -97,9 +97,9 @@ function WallBar({ wall, site, ground, isCompact }: {
           })),
         ]}
       />
-      <Button size="small" type="text" icon={<LeftOutlined />} aria-label={t('duty.wall.previous')} onClick={() => wall.turn(-1)} />
+      <Button size="small" type="text" icon={<LeftOutlined aria-hidden />} aria-label={t('duty.wall.previous')} onClick={() => wall.turn(-1)} />
       <span className="sg-wall-page">{wall.page + 1} / {wall.nPages}</span>
-      <Button size="small" type="text" icon={<RightOutlined />} aria-label={t('duty.wall.next')} onClick={() => wall.turn(1)} />
+      <Button size="small" type="text" icon={<RightOutlined aria-hidden />} aria-label={t('duty.wall.next')} onClick={() => wall.turn(1)} />
       <Button
         size="small"
         type={wall.isPaused ? 'primary' : 'text'}
@@ -134,16 +134,16 @@ function WallBar({ wall, site, ground, isCompact }: {
         </Tag>
       )}
       {wall.enlarged !== null && (
-        <Button size="small" icon={<ShrinkOutlined />} onClick={() => wall.enlarge(null)}>{t('duty.wall.shrink')}</Button>
+        <Button size="small" icon={<ShrinkOutlined aria-hidden />} onClick={() => wall.enlarge(null)}>{t('duty.wall.shrink')}</Button>
       )}
       <span className="sg-gap" />
       {isCompact && (
         <Tooltip title={t('duty.wall.second')}>
-          <Button size="small" type="text" href="#/wall" target="_blank" rel="noopener" icon={<BorderOutlined />} aria-label={t('duty.wall.second')} />
+          <Button size="small" type="text" href="#/wall" target="_blank" rel="noopener" icon={<BorderOutlined aria-hidden />} aria-label={t('duty.wall.second')} />
         </Tooltip>
       )}
-      <Button size="small" type="text" icon={<QuestionCircleOutlined />} aria-label={t('keys.title')} onClick={help} />
-      <Button size="small" type="text" icon={<FullscreenOutlined />} aria-label={t('duty.wall.full')} onClick={() => fill(ground.current)} />
+      <Button size="small" type="text" icon={<QuestionCircleOutlined aria-hidden />} aria-label={t('keys.title')} onClick={help} />
+      <Button size="small" type="text" icon={<FullscreenOutlined aria-hidden />} aria-label={t('duty.wall.full')} onClick={() => fill(ground.current)} />
     </div>
   );
 }
