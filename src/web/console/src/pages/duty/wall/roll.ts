@@ -59,7 +59,7 @@ export function slotsOf(roll: Roll, before: readonly string[]): Slot[] {
   const urgent: string[] = [];
   for (const { camera } of causes) {
     const isThere = pinned.includes(camera) || shown.includes(camera) || urgent.includes(camera);
-    if (isThere || urgent.length >= shown.length) continue;
+    if (isThere) continue;
     const leaving = shown.findLastIndex((other) => !causes.some((cause) => cause.camera === other));
     if (leaving < 0) continue;
     shown.splice(leaving, 1);
