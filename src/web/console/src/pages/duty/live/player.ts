@@ -7,10 +7,10 @@ import { KIND, type Opened, type Part } from './protocol';
 const BEHIND_S = 4;
 /** Trimmed when so much is behind; not at each fragment. */
 const TRIM_AT_S = 10;
-/** Further behind the edge than this: jump. */
-const JUMP_LAG_S = 1.6;
+/** Further behind the edge than this: jump. A picture is promised to be less than a second old. */
+const JUMP_LAG_S = 0.8;
 /** Further behind than this: a little faster. */
-const HURRY_LAG_S = 0.45;
+const HURRY_LAG_S = 0.4;
 const HURRY_RATE = 1.15;
 /** Where a jump lands, behind the edge: room for the next fragment to be late. */
 const EDGE_S = 0.12;
