@@ -72,6 +72,7 @@ pub(super) fn rows(things: &Things) -> Vec<Row> {
     rows
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one row for each route")]
 fn duty(things: &Things) -> Vec<Row> {
     let (entry, alert) = (&things.entry, &things.alert);
     let step = |path, name: &str, roles| {
@@ -168,6 +169,7 @@ fn duty(things: &Things) -> Vec<Row> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one row for each route")]
 fn office(things: &Things) -> Vec<Row> {
     let card = &things.card;
     let home = json!({
