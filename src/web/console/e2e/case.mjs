@@ -41,6 +41,8 @@ await run('case', async ({ browser, context, page }) => {
   const step = async (key, state, note) => {
     await page.keyboard.press(key);
     if (note !== undefined) {
+      // The demo has no grid map: who dispatches says who is answerable.
+      if (state === 'dispatched') await page.getByRole('dialog').locator('#party').fill('第三网格员');
       await page.getByRole('dialog').locator('textarea').fill(note);
       await page.keyboard.press('Control+Enter');
     }

@@ -16,6 +16,9 @@ const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
     colorPrimary: '#3a88c8',
+    // White words stand on them.
+    colorPrimaryHover: '#327ab6',
+    colorPrimaryActive: '#2b6ca3',
     colorInfo: '#3a88c8',
     colorLink: '#7dbcf0',
     colorError: '#ff7b80',
@@ -30,6 +33,8 @@ const dark: ThemeConfig = {
     colorTextTertiary: '#94a3ae',
     colorTextDescription: '#94a3ae',
     colorTextPlaceholder: '#8796a1',
+    // Also the words of an empty table.
+    colorTextDisabled: '#8796a1',
     colorBorder: '#33414c',
     colorBorderSecondary: '#232e37',
     borderRadius: 6,
@@ -45,6 +50,8 @@ const light: ThemeConfig = {
   algorithm: antTheme.defaultAlgorithm,
   token: {
     colorPrimary: '#1a66a8',
+    colorPrimaryHover: '#2a6fa8',
+    colorPrimaryActive: '#15548c',
     colorInfo: '#1a66a8',
     colorLink: '#1a66a8',
     colorError: '#c2333a',
@@ -62,6 +69,7 @@ const light: ThemeConfig = {
     colorTextTertiary: '#566773',
     colorTextDescription: '#566773',
     colorTextPlaceholder: '#667682',
+    colorTextDisabled: '#667682',
     borderRadius: 6,
   },
 };

@@ -55,6 +55,7 @@ export const dutyEn: Record<keyof typeof dutyZh, string> = {
   'duty.step.keys': 'Steps of the case',
   'duty.step.done': '{step}: done',
   'duty.step.party': 'To whom',
+  'duty.step.party.needed': 'No grid covers this place: say who is answerable',
   'duty.step.party.proposed': 'Left empty: {party}, by the grid map',
   'duty.step.tier': 'Tier',
   'duty.step.note': 'Note (may be left out)',

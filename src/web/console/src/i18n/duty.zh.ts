@@ -53,6 +53,7 @@ export const dutyZh = {
   'duty.step.keys': '工单处置',
   'duty.step.done': '{step}:已完成',
   'duty.step.party': '派给谁',
+  'duty.step.party.needed': '没有网格分派到这里,请写明责任方',
   'duty.step.party.proposed': '留空则派给网格负责人:{party}',
   'duty.step.tier': '层级',
   'duty.step.note': '备注(可不填)',

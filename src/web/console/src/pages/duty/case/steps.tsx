@@ -129,7 +129,12 @@ function StepDialog({ step, alert, isBusy, onCancel, onTake }: DialogProps): Rea
       <Form<StepBody> form={form} layout="vertical" onFinish={finish}>
         {step === 'dispatch' && (
           <>
-            <Form.Item name="party" label={t('duty.step.party')} extra={alert.case?.party ? t('duty.step.party.proposed', { party: alert.case.party }) : undefined}>
+            <Form.Item
+              name="party"
+              label={t('duty.step.party')}
+              rules={alert.case?.party ? [] : [{ required: true, whitespace: true, message: t('duty.step.party.needed') }]}
+              extra={alert.case?.party ? t('duty.step.party.proposed', { party: alert.case.party }) : undefined}
+            >
               <Input autoFocus maxLength={PARTY_CHARS_MAX} placeholder={alert.case?.party ?? ''} />
             </Form.Item>
             <Form.Item name="tier" label={t('duty.step.tier')}>

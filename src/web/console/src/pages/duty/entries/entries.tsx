@@ -19,6 +19,8 @@ import { asked, NOTHING, type Search } from './search';
 import '../../../style/entries.css';
 
 const PAGE_ROWS = 50;
+/** How often a list is asked for again in which a clip is still being recorded. */
+const PENDING_LOOK_MS = 5_000;
 
 export default function EntriesPage() {
   return (
@@ -43,6 +45,8 @@ function Entries() {
         query: { ...asked(search), reason: search.holder === null ? null : reason, cursor: pageParam, limit: PAGE_ROWS },
       }),
     getNextPageParam: (page) => page.next_cursor,
+    refetchInterval: ({ state }) =>
+      state.data?.pages.some((page) => page.items.some((entry) => entry.clip?.state === 'pending')) ? PENDING_LOOK_MS : false,
   });
   const rows = found.data?.pages.flatMap((page) => page.items) ?? [];
   const seesClips = may(me, 'see-clips');
@@ -51,6 +55,8 @@ function Entries() {
     if (next.holder !== null && (await need()) === null) return;
     setPlaying(null);
     setSearch(next);
+    // The same question is asked again: there may be more by now.
+    if (JSON.stringify(next) === JSON.stringify(search)) void found.refetch();
   };
   const play = async (id: string) => {
     if ((await need()) !== null) setPlaying(id);
