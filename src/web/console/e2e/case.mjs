@@ -21,6 +21,11 @@ await run('case', async ({ browser, context, page }) => {
   await go(other, 'duty');
   await other.locator('.sg-desk').waitFor();
 
+  // A camera that has just been dialled has no ten seconds to look back on yet.
+  await eventually('the ten seconds before', 20_000, async () => {
+    const { items } = await api(page, 'GET', '/cameras');
+    return items.find(({ camera }) => camera === DOOR.replace(/-door$/, '-in'))?.ring_s > 11;
+  });
   await control(`doors/${DOOR}/swipe/0BAD0001`);
   const row = page.locator('.sg-alert', { hasText: '未知门禁卡刷卡' });
   const [, ms] = await eventually('the alert is in the list', HEARD_WITHIN_MS, async () => (await row.count()) === 1);

@@ -42,7 +42,7 @@ const dark: ThemeConfig = {
   components: {
     // A ground that bears white words is too dark for words of its own on the page.
     Tabs: { itemSelectedColor: '#7dbcf0', itemHoverColor: '#9bd0fa', inkBarColor: '#7dbcf0' },
-    Button: { dangerColor: '#200a0b' },
+    Button: { dangerColor: '#200a0b', defaultHoverColor: '#9bd0fa', defaultActiveColor: '#7dbcf0' },
   },
 };
 

@@ -20,13 +20,12 @@ export function PersonDialog({ onClose, onChosen }: { onClose: () => void; onCho
   const [said, setSaid] = useState('');
   const [isBusy, setBusy] = useState(false);
   const look = async ({ dwelling }: { dwelling: string }) => {
-    const reason = await need();
-    if (reason === null) return;
+    if ((await need()) === null) return;
     setBusy(true);
     setSaid('');
     try {
       const path = `/dwellings/${encodeURIComponent(dwelling.trim())}/cardholders`;
-      setHolders((await request<Page<Holder>>('GET', path, { query: { reason } })).items);
+      setHolders((await request<Page<Holder>>('GET', path)).items);
     } catch (error) {
       setHolders(null);
       setSaid(explain(error, t));

@@ -118,7 +118,8 @@ class Showing {
 
   private feed(): void {
     const { buffer } = this;
-    if (!buffer || buffer.updating || this.source?.readyState !== 'open') return;
+    // `appending` is there until `appended` has seen it, which is some time after `updating` has ended.
+    if (!buffer || buffer.updating || this.appending || this.source?.readyState !== 'open') return;
     const part = this.waiting.shift();
     if (!part) return;
     this.waitingBytes -= part.payload.byteLength;
@@ -144,12 +145,10 @@ class Showing {
       return;
     }
     const n = buffer.buffered.length;
-    if (appending && n > 0) {
-      this.appending = null;
-      if (appending.kind !== KIND.init) {
-        this.marks.push({ endS: buffer.buffered.end(n - 1), frameMs: appending.frameMs });
-        if (this.marks.length > N_MARKS_MAX) this.marks.shift();
-      }
+    this.appending = null;
+    if (appending && n > 0 && appending.kind !== KIND.init) {
+      this.marks.push({ endS: buffer.buffered.end(n - 1), frameMs: appending.frameMs });
+      if (this.marks.length > N_MARKS_MAX) this.marks.shift();
     }
     this.chase();
     if (!this.trim(buffer)) this.feed();
@@ -175,6 +174,7 @@ class Showing {
 
   /** Removes what was seen; true when the buffer is busy with that. */
   private trim(buffer: SourceBuffer): boolean {
+    if (buffer.updating) return true;
     const { buffered } = buffer;
     if (buffered.length === 0) return false;
     const start = buffered.start(0);
