@@ -1,6 +1,6 @@
 //! The showing half of a viewer: takes in what it wants to see, and sends what there is of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use crate::web::principal::Principal;
 const STATE_EVERY: Duration = Duration::from_secs(1);
 /// Seconds for which one record of a look at a camera stands.
 const RECORD_S: i64 = 3_600;
+/// Looks recorded for one viewer and hour, at most: 128 cameras in the round and as many cases as an hour
+/// can have; beyond it somebody writes the audit full.
+const LOOKS_AN_HOUR_MAX: usize = 1_024;
 
 /// What is shown to one viewer.
 pub(super) struct Show {
@@ -34,8 +37,10 @@ pub(super) struct Show {
     plays: Option<Plays>,
     bell: Arc<Notify>,
     views: BTreeMap<u16, View>,
-    /// The hour of the last record of each camera.
-    recorded: BTreeMap<CameraId, i64>,
+    /// What was recorded this hour: which camera, for which case.
+    recorded: BTreeSet<(CameraId, Option<String>)>,
+    /// The hour they are of.
+    recorded_hour: i64,
     began: Instant,
     pinged_at: Instant,
 }
@@ -61,7 +66,8 @@ impl Show {
             plays: None,
             bell: Arc::default(),
             views: BTreeMap::new(),
-            recorded: BTreeMap::new(),
+            recorded: BTreeSet::new(),
+            recorded_hour: 0,
             began: now,
             pinged_at: now,
         }
@@ -163,11 +169,19 @@ impl Show {
         Ok(Ok(()))
     }
 
-    /// Records the look, once for each camera and hour.
+    /// Records the look, once for each camera, case and hour.
     async fn record(&mut self, camera: &CameraId, case: Option<&str>) -> Result<(), End> {
         let hour = self.api.video.clock().now().unix_s().div_euclid(RECORD_S);
-        if self.recorded.get(camera) == Some(&hour) {
+        if hour != self.recorded_hour {
+            self.recorded.clear();
+            self.recorded_hour = hour;
+        }
+        let look_of = (camera.clone(), case.map(str::to_owned));
+        if self.recorded.contains(&look_of) {
             return Ok(());
+        }
+        if self.recorded.len() >= LOOKS_AN_HOUR_MAX {
+            return Err(End::Breach("too many looks for one hour".to_owned()));
         }
         let look = Look {
             act: AuditAct::Live,
@@ -179,7 +193,7 @@ impl Show {
         let grounds = Grounds::said(case);
         let recorded = looks::record(&self.api, &self.principal, look, grounds).await;
         recorded.or(Err(End::Failed))?;
-        self.recorded.insert(camera.clone(), hour);
+        self.recorded.insert(look_of);
         Ok(())
     }
 
