@@ -92,7 +92,7 @@ pub async fn take_over(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes the records older than `retention`, at most [`CHUNK`] at a time, and records that. Returns how
+/// Removes the records older than `retention`, at most `CHUNK` at a time, and records that. Returns how
 /// many.
 ///
 /// # Errors

@@ -307,7 +307,7 @@ impl Footage {
         self.shared.has_mark().await
     }
 
-    /// How much room the disk has; `None` while it is away, or does not say within [`ROOM_WITHIN`].
+    /// How much room the disk has; `None` while it is away, or does not say within `ROOM_WITHIN`.
     pub async fn room(&self) -> Option<Room> {
         if !self.is_there() {
             return None;

@@ -1,7 +1,7 @@
 //! What people see live: a camera's frames as fragments of MP4 for a browser (Media Source Extensions),
 //! made once for each stream however many look, and read by each viewer at its own pace.
 //!
-//! A viewer has no queue, only a cursor into the newest fragments ([`reel`]): who is too slow goes on at
+//! A viewer has no queue, only a cursor into the newest fragments (`reel`): who is too slow goes on at
 //! the next key frame, and nobody waits for anybody, least of all the camera. While somebody looks, a
 //! camera is read in finer steps; a sub stream is dialled when somebody looks and hung up a little after
 //! the last has gone.
