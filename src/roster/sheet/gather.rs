@@ -128,7 +128,10 @@ pub fn gather(book: Book, addresses: &Addresses) -> Wanted {
         ..Wanted::default()
     };
     use_said_ids(&mut rows, addresses);
-    let mut left_out = BTreeSet::new();
+    let mut left_out = use_said_holders(&mut rows);
+    let unclear = left_out.iter().filter_map(|idx| rows.get(*idx));
+    let unclear = unclear.map(|row| finding(row, Some(Column::Name), Reason::TwoOfThatName));
+    wanted.refused.extend(unclear);
     for _ in 0..ROUNDS_MAX {
         let mut round = Round::new(&rows);
         for idx in (0..rows.len()).filter(|idx| !left_out.contains(idx)) {
@@ -173,6 +176,58 @@ fn use_said_ids(rows: &mut [Row], addresses: &Addresses) {
             row.is_id_said = true;
         }
     }
+}
+
+/// What the rows of one cardholder's id say of who they are.
+#[derive(Default)]
+struct SaidOf<'r> {
+    names: BTreeSet<&'r str>,
+    marks: BTreeSet<&'r str>,
+}
+
+/// A row that names a cardholder by mark or name means the one of its dwelling to whom another row
+/// gives an id, wherever in the file that row stands. Returns the rows that may mean either of two.
+fn use_said_holders(rows: &mut [Row]) -> BTreeSet<usize> {
+    let mut said: HashMap<&DwellingId, BTreeMap<&CardholderId, SaidOf<'_>>> = HashMap::new();
+    for row in rows.iter() {
+        if let Some(id) = &row.holder {
+            let of = said.entry(&row.dwelling).or_default();
+            let of = of.entry(id).or_default();
+            of.names.extend(row.name.as_ref().map(PersonName::reveal));
+            of.marks.extend(row.person.as_ref().map(PersonMark::reveal));
+        }
+    }
+    let mut meant = Vec::new();
+    let mut unclear = BTreeSet::new();
+    for (idx, row) in rows.iter().enumerate() {
+        let (None, Some(said)) = (&row.holder, said.get(&row.dwelling)) else {
+            continue;
+        };
+        let mark = row.person.as_ref().map(PersonMark::reveal);
+        let name = row.name.as_ref().map(PersonName::reveal);
+        let of_mark = |of: &SaidOf<'_>| mark.is_some_and(|mark| of.marks.contains(mark));
+        let of_name = |of: &SaidOf<'_>| {
+            let is_open = mark.is_none() || of.marks.is_empty();
+            is_open && name.is_some_and(|name| of.names.contains(name))
+        };
+        let mut found: Vec<_> = said.iter().filter(|(_, of)| of_mark(of)).collect();
+        if found.is_empty() {
+            found = said.iter().filter(|(_, of)| of_name(of)).collect();
+        }
+        match found.as_slice() {
+            [] => {}
+            [(id, _)] => meant.push((idx, (**id).clone())),
+            _ => {
+                unclear.insert(idx);
+            }
+        }
+    }
+    for (idx, id) in meant {
+        if let Some(row) = rows.get_mut(idx) {
+            row.holder = Some(id);
+        }
+    }
+    unclear
 }
 
 fn address_of(row: &Row) -> Option<(Place, String)> {

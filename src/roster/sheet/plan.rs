@@ -2,7 +2,8 @@
 //!
 //! What a file does not say stays. What a file does not name stays too, unless [`Missing::Ends`] is asked
 //! for: then, within the dwellings that the file names, cardholders that it does not name are taken
-//! off the list and cards that it does not name are revoked.
+//! off the list and cards that it does not name are revoked. While a row is refused nobody knows whom
+//! it names, so nothing ends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -46,6 +47,18 @@ pub struct Planned {
     pub holder: Option<CardholderId>,
 }
 
+impl Planned {
+    fn new(at: &RowAt, column: Column, change: Change, effect: Effect) -> Planned {
+        Planned {
+            change,
+            at: at.clone(),
+            column,
+            holder: effect.holder.clone(),
+            effect,
+        }
+    }
+}
+
 /// What a file would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -75,17 +88,18 @@ pub fn plan(wanted: Wanted, snapshot: &Snapshot, missing: Missing, zone: &TimeZo
     for dwelling in &dwellings {
         planner.dwelling(dwelling, &claims);
     }
+    planner.refused.extend(wanted.refused);
+    let found = &mut planner.refused;
+    found.sort_by(|a, b| (&a.at, a.letters).cmp(&(&b.at, b.letters)));
+    let mut notes = wanted.notes;
+    notes.extend(planner.settle_missing());
     let Planner {
-        phases,
-        mut refused,
-        ..
+        phases, refused, ..
     } = planner;
-    refused.extend(wanted.refused);
-    refused.sort_by(|a, b| (&a.at, a.letters).cmp(&(&b.at, b.letters)));
     Plan {
         steps: phases.into_iter().flatten().collect(),
         refused,
-        notes: wanted.notes,
+        notes,
         n_rows: wanted.n_rows,
     }
 }
@@ -112,6 +126,8 @@ struct Planner<'p> {
     named_ids: HashSet<CardholderId>,
     named_cards: HashSet<CardNumber>,
     phases: [Vec<Planned>; N_PHASES],
+    /// Who and what the file does not name, if that ends it.
+    gone: Vec<Planned>,
     refused: Vec<Finding>,
 }
 
@@ -139,6 +155,7 @@ impl<'p> Planner<'p> {
             named_ids: HashSet::new(),
             named_cards: HashSet::new(),
             phases: Default::default(),
+            gone: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -218,15 +235,8 @@ impl<'p> Planner<'p> {
     }
 
     fn step(&mut self, phase: usize, at: &RowAt, column: Column, change: Change, effect: Effect) {
-        let planned = Planned {
-            change,
-            at: at.clone(),
-            column,
-            holder: effect.holder.clone(),
-            effect,
-        };
         if let Some(phase) = self.phases.get_mut(phase) {
-            phase.push(planned);
+            phase.push(Planned::new(at, column, change, effect));
         }
     }
 
@@ -500,7 +510,9 @@ impl<'p> Planner<'p> {
         for (id, _) in of_dwelling {
             if !named.contains(*id) && !self.named_ids.contains(*id) {
                 let change = Change::RemoveHolder((*id).clone());
-                self.step(END, &wanted.at, Column::Holder, change, effect(id, None));
+                let effect = effect(id, None);
+                self.gone
+                    .push(Planned::new(&wanted.at, Column::Holder, change, effect));
             }
         }
         for id in named {
@@ -510,9 +522,29 @@ impl<'p> Planner<'p> {
                 if is_alive && !self.named_cards.contains(number) {
                     let change = Change::SetCardState(card.key, CardState::Revoked);
                     let effect = effect(id, Some(number.tail()));
-                    self.step(END, &wanted.at, Column::Card, change, effect);
+                    self.gone
+                        .push(Planned::new(&wanted.at, Column::Card, change, effect));
                 }
             }
         }
+    }
+
+    /// Ends what the file does not name, or says why it stays.
+    fn settle_missing(&mut self) -> Option<Finding> {
+        let gone = std::mem::take(&mut self.gone);
+        let first = gone.first()?.at.clone();
+        let Some(refused) = self.refused.first() else {
+            self.phases[END].extend(gone);
+            return None;
+        };
+        Some(Finding {
+            at: first,
+            letters: None,
+            column: None,
+            reason: Reason::StaysWhileRefused {
+                n_steps: gone.len(),
+                refused: refused.at.clone(),
+            },
+        })
     }
 }

@@ -148,6 +148,10 @@ fn refused(plan: &Plan) -> Vec<String> {
     plan.refused.iter().map(ToString::to_string).collect()
 }
 
+fn notes(plan: &Plan) -> Vec<String> {
+    plan.notes.iter().map(ToString::to_string).collect()
+}
+
 const FAMILY: &str = "\
 d1,b03-u1,301,94.3,rented,h1,甲,tenant,P-1,,0A01,,2026-12-31
 d1,,,,,,乙,,,2026-12-31,0A02,lost,
@@ -213,6 +217,54 @@ d1,,,,,,,,,,0A01,lost,
     let plan = plan_of(rows, &snapshot, Missing::Keeps);
     insta::assert_snapshot!("plan_refused", refused(&plan).join("\n"));
     assert_eq!(words(&plan), ["lose-card d1 h1 …01: "]);
+}
+
+#[test]
+fn nobody_goes_while_a_refused_row_may_mean_them() {
+    let mut snapshot = family();
+    // Two of one name: a row that gives the name alone may mean either.
+    let plan = plan_of("d1,,,,,h3,乙,,,,0A07,,\n", &snapshot, Missing::Keeps);
+    assert_eq!(refused(&plan), [""; 0]);
+    apply(&mut snapshot, &plan);
+    let rows = "d1,,,,,,乙,,,,0A02,,\nd1,,,,,h1,,,,,0A01,,\n";
+    let plan = plan_of(rows, &snapshot, Missing::Ends);
+    assert_eq!(words(&plan), [""; 0]);
+    insta::assert_snapshot!(
+        "plan_stays",
+        format!("{}\n{}", refused(&plan).join("\n"), notes(&plan).join("\n"))
+    );
+    // A cell that cannot be read is no different.
+    let rows = "d1,,,,,,甲,,,,no card,,\nd1,,,,,h3,,,,,,,\n";
+    let plan = plan_of(rows, &snapshot, Missing::Ends);
+    assert_eq!(words(&plan), [""; 0]);
+    assert_eq!((plan.refused.len(), plan.notes.len()), (1, 1));
+}
+
+#[test]
+fn who_a_name_means_does_not_depend_on_the_order_of_rows() {
+    let named_first = "d1,b03-u1,301,94.3,rented,,甲,,,,0A01,,";
+    let by_id = "d1,,,,,h2,,,,,0A02,,";
+    let both = "d1,,,,,h2,甲,,,,,,";
+    let another = "d1,,,,,h1,甲,,,,,,";
+    for rows in [
+        [named_first, by_id, both],
+        [by_id, both, named_first],
+        [both, named_first, by_id],
+    ] {
+        let plan = plan_of(&rows.join("\n"), &Snapshot::default(), Missing::Ends);
+        assert_eq!(refused(&plan), [""; 0]);
+        let issued = |word: &String| word.starts_with("issue-card d1 h2");
+        assert_eq!(words(&plan).iter().filter(|word| issued(word)).count(), 2);
+    }
+    for rows in [[named_first, both, another], [both, another, named_first]] {
+        let plan = plan_of(&rows.join("\n"), &Snapshot::default(), Missing::Ends);
+        let reasons: Vec<&str> = plan
+            .refused
+            .iter()
+            .map(|found| found.reason.word())
+            .collect();
+        assert!(reasons.contains(&"two-of-that-name"), "{reasons:?}");
+    }
 }
 
 #[test]
@@ -333,9 +385,14 @@ proptest! {
             let plan = plan_of(&rows, &snapshot, missing);
             apply(&mut snapshot, &plan);
             let again = plan_of(&rows, &snapshot, missing);
-            // What was refused may have become possible, as when an address has become free.
+            // What was refused may have become possible, as when an address has become free; and when
+            // nothing is refused any more, what the file does not name ends.
             let was_refused = |at: &RowAt| plan.refused.iter().any(|found| found.at == *at);
-            let anew = again.steps.iter().filter(|planned| !was_refused(&planned.at));
+            let may_end = !plan.refused.is_empty() && again.refused.is_empty();
+            let anew = again.steps.iter().filter(|planned| {
+                let is_end = planned.effect.detail == "not in the file";
+                !(was_refused(&planned.at) || may_end && is_end)
+            });
             prop_assert_eq!(anew.count(), 0, "{:?}", words(&again));
         }
         let rows = rows_of(&snapshot);

@@ -137,6 +137,13 @@ pub enum Reason {
     DerivedIdTaken(DwellingId),
     /// The card is someone else's.
     CardOfAnother(CardholderId),
+    /// Who and what the file does not name stays, since a row is refused: only a note.
+    StaysWhileRefused {
+        /// So many cardholders and cards.
+        n_steps: usize,
+        /// The first refused row.
+        refused: RowAt,
+    },
     /// The dwelling is refused.
     DwellingRefused(RowAt),
     /// The cardholder of this card is refused.
@@ -199,6 +206,7 @@ impl Reason {
             Reason::DwellingKnownAs(_) => "dwelling-known-as",
             Reason::DerivedIdTaken(_) => "derived-id-taken",
             Reason::CardOfAnother(_) => "card-of-another",
+            Reason::StaysWhileRefused { .. } => "stays-while-refused",
             Reason::DwellingRefused(_) => "dwelling-refused",
             Reason::HolderRefused(_) => "holder-refused",
             Reason::Ledger { word, .. } => word,
@@ -330,6 +338,11 @@ impl fmt::Display for Reason {
                 f,
                 "the card is now {holder}'s (delete the row, or revoke it there first)"
             ),
+            Reason::StaysWhileRefused { n_steps, refused } => write!(
+                f,
+                "{n_steps} cardholders and cards that the file does not name stay, since {refused} is \
+                 refused and may mean them (mend what is refused and import the file again)"
+            ),
             Reason::DwellingRefused(at) => write!(f, "its dwelling is refused at {at}"),
             Reason::HolderRefused(at) => write!(f, "its cardholder is refused at {at}"),
             Reason::Ledger { en, .. } => f.write_str(en),
@@ -424,6 +437,10 @@ impl Reason {
             Reason::CardOfAnother(holder) => {
                 format!("这张卡现属于持卡人 {holder}（请删除该行，或先在那里注销）")
             }
+            Reason::StaysWhileRefused { n_steps, refused } => format!(
+                "文件中没有的 {n_steps} 名持卡人和卡暂时保留：{}被拒绝，可能指的就是他们（请改正后重新导入）",
+                at_zh(refused)
+            ),
             Reason::DwellingRefused(at) => format!("该户在 {} 被拒绝", at_zh(at)),
             Reason::HolderRefused(at) => format!("其持卡人在 {} 被拒绝", at_zh(at)),
             Reason::Ledger { zh, .. } => zh.clone(),
