@@ -361,8 +361,20 @@ async fn a_shelf_keeps_no_failure_and_nothing_beyond_its_bytes() {
     assert!(!Arc::ptr_eq(&first, &second));
 }
 
-#[tokio::test]
-async fn a_shelf_refuses_when_too_many_wait() {
+/// The pool's only thread is busy until the third has its answer, so that the first is still being made.
+#[test]
+fn a_shelf_refuses_when_too_many_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let occupied = runtime.spawn_blocking(move || busy.recv());
+    runtime.block_on(refuses_when_too_many_wait(|| free.send(()).unwrap()));
+    runtime.block_on(occupied).unwrap().unwrap();
+}
+
+async fn refuses_when_too_many_wait(free: impl FnOnce()) {
     let root = tempfile::tempdir().unwrap();
     let record = whole(root.path(), "video/numbered-h265.mp4");
     let options = ShelfOptions {
@@ -375,7 +387,11 @@ async fn a_shelf_refuses_when_too_many_wait() {
     let (a, b, c) = tokio::join!(
         shelf.get(&ids[0], &record),
         shelf.get(&ids[1], &record),
-        shelf.get(&ids[2], &record),
+        async {
+            let refused = shelf.get(&ids[2], &record).await;
+            free();
+            refused
+        },
     );
     assert!(a.is_ok() && b.is_ok());
     assert!(matches!(c, Err(ClipError::Busy { n_waiting: 1 })));
