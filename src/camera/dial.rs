@@ -53,9 +53,22 @@ const PERMANENT: Backoff = backoff(5_000, 60, 30);
 /// After a refused log-in: many cameras lock the door after five to seven of them.
 const LOGIN: Backoff = backoff(60_000, 60, 30);
 
+/// Longest delay while somebody looks, so that a camera that is back is on the wall again within 5 s: this,
+/// half a second of dialling, and its next key frame. Only a few cameras are looked at.
+const WATCHED_MAX: Duration = Duration::from_secs(1);
+
 /// A session that lasted so long after its first key frame was a success; what ends sooner goes on
 /// backing off, so that a camera which dies at every PLAY is not dialled twice a second.
 pub(super) const SUCCESS_AFTER: Duration = Duration::from_secs(10);
+
+/// How long until the next dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delay {
+    /// While nobody looks.
+    pub(super) unwatched: Duration,
+    /// While somebody does; the same after a refused log-in, which looking does not put right.
+    pub(super) watched: Duration,
+}
 
 /// When one camera is dialled again. Pure.
 #[derive(Debug, Default)]
@@ -70,7 +83,7 @@ impl Reconnect {
     ///
     /// A camera that was dark and now answers, though not well, begins again at the smallest delay: it is
     /// starting up, and takes connections some seconds before it speaks.
-    pub(super) fn after(&mut self, err: &SessionError, lasted: Duration) -> Duration {
+    pub(super) fn after(&mut self, err: &SessionError, lasted: Duration) -> Delay {
         let is_dark = err.is_dark();
         let is_alive_again = std::mem::replace(&mut self.was_dark, is_dark) && !is_dark;
         if lasted >= SUCCESS_AFTER || is_alive_again {
@@ -88,12 +101,14 @@ impl Reconnect {
                 Class::Transient | Class::Cancelled => TRANSIENT,
             }
         };
-        backoff.jittered(self.n_failed)
-    }
-
-    /// A sign of life from outside: begin again at the smallest delay.
-    pub(super) fn reset(&mut self) {
-        *self = Reconnect::default();
+        let unwatched = backoff.jittered(self.n_failed);
+        Delay {
+            unwatched,
+            watched: match err.is_login_refused() {
+                true => unwatched,
+                false => unwatched.min(WATCHED_MAX),
+            },
+        }
     }
 
     /// Was the camera mute the last time?
@@ -238,11 +253,11 @@ mod tests {
         ];
         for (err, first_ms_min, last_ms_max) in cases {
             let mut reconnect = Reconnect::default();
-            let first = reconnect.after(&err, Duration::ZERO);
+            let first = reconnect.after(&err, Duration::ZERO).unwatched;
             assert!(first >= Duration::from_millis(first_ms_min));
             let mut last = first;
             for _ in 0..20 {
-                last = reconnect.after(&err, Duration::ZERO);
+                last = reconnect.after(&err, Duration::ZERO).unwatched;
             }
             assert!(last <= Duration::from_millis(last_ms_max));
             assert!(last >= Duration::from_millis(last_ms_max) * 70 / 100);
@@ -256,9 +271,9 @@ mod tests {
             reconnect.after(&SessionError::Closed, Duration::from_secs(1));
         }
         let flapping = reconnect.after(&SessionError::Closed, Duration::from_secs(1));
-        assert!(flapping > Duration::from_secs(30));
+        assert!(flapping.unwatched > Duration::from_secs(30));
         let lasted = reconnect.after(&SessionError::Closed, SUCCESS_AFTER);
-        assert!(lasted <= Duration::from_millis(500));
+        assert!(lasted.unwatched <= Duration::from_millis(500));
     }
 
     #[test]
@@ -268,12 +283,28 @@ mod tests {
             reconnect.after(&dark(), Duration::ZERO);
         }
         let starting = reconnect.after(&SessionError::Closed, Duration::ZERO);
-        assert!(starting <= Duration::from_millis(650), "{starting:?}");
+        assert!(
+            starting.unwatched <= Duration::from_millis(650),
+            "{starting:?}"
+        );
         let still = reconnect.after(&SessionError::Closed, Duration::ZERO);
         assert!(
-            still > starting,
+            still.unwatched > starting.unwatched,
             "once, not for as long as it answers badly"
         );
+    }
+
+    #[test]
+    fn who_looks_does_not_wait_long_but_locks_no_camera() {
+        for (err, is_short) in [(dark(), true), (status(404), true), (status(401), false)] {
+            let mut reconnect = Reconnect::default();
+            for _ in 0..8 {
+                reconnect.after(&err, Duration::ZERO);
+            }
+            let delay = reconnect.after(&err, Duration::ZERO);
+            assert_eq!(delay.watched <= WATCHED_MAX, is_short, "{err}: {delay:?}");
+            assert!(delay.unwatched > WATCHED_MAX);
+        }
     }
 
     fn url_of(listener: &TcpListener) -> Url {

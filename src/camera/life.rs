@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::dial::{DialBudget, Reconnect};
+use super::dial::{Delay, DialBudget, Reconnect};
 use super::error::SessionError;
 use super::feed::{Feed, FeedWriter};
 use super::frame::{Frame, VideoParams};
@@ -49,8 +48,6 @@ pub(super) struct Life {
     pub(super) feed: Feed,
     pub(super) clock: Clock,
     pub(super) budget: Arc<DialBudget>,
-    /// Someone has seen a sign of life: dial now.
-    pub(super) hail: Arc<Notify>,
 }
 
 /// Why a session is over without anything being wrong.
@@ -79,7 +76,7 @@ impl Life {
             let lasted = key_frames_from.map_or(Duration::ZERO, |at: Instant| at.elapsed());
             let delay = reconnect.after(&err, lasted);
             let reason = self.note_trouble(&err);
-            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            let delay_ms = u64::try_from(delay.unwatched.as_millis()).unwrap_or(u64::MAX);
             if was_up {
                 let now = self.clock.now();
                 self.feed.with_facts(|facts| facts.since = Some(now));
@@ -93,8 +90,7 @@ impl Life {
             tokio::select! {
                 biased;
                 () = token.cancelled() => return,
-                () = self.hail.notified() => reconnect.reset(),
-                () = tokio::time::sleep(delay) => {}
+                () = rest(&writer, delay) => {}
             }
         }
     }
@@ -145,6 +141,20 @@ impl Life {
             Some(self.options.drain_period)
         }
     }
+}
+
+/// Waits until the next dial is due; who begins to look makes it sooner.
+async fn rest(writer: &FeedWriter, delay: Delay) {
+    let now = Instant::now();
+    let unwatched = tokio::time::sleep_until(now + delay.unwatched);
+    tokio::pin!(unwatched);
+    while !writer.is_watched() {
+        tokio::select! {
+            () = &mut unwatched => return,
+            () = writer.watch_begins() => {}
+        }
+    }
+    tokio::time::sleep_until(now + delay.watched).await;
 }
 
 /// Takes a session's items into the ring.

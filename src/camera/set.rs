@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, info, info_span};
 
@@ -76,7 +76,6 @@ struct Slot {
     options: CameraOptions,
     feed: Feed,
     tasks: Supervisor,
-    hail: Arc<Notify>,
     health: Health,
     began: Instant,
     /// What was told last; `None` at first, so that what an earlier process told is put right.
@@ -162,9 +161,7 @@ impl Cameras {
         let source = self.slots.sub_source(camera)?;
         let (feed, _writer) = Feed::new(camera.clone(), RING);
         let tasks = self.slots.supervisor.group();
-        let life = self
-            .slots
-            .life(source.clone(), feed.clone(), Arc::default());
+        let life = self.slots.life(source.clone(), feed.clone());
         let span = info_span!("camera-sub", camera = %camera);
         tasks.keep("camera-sub", span, PANIC_BACKOFF, move |token| {
             let life = Arc::clone(&life);
@@ -188,17 +185,6 @@ impl Cameras {
     /// Is `sub` still what the configuration says of its camera?
     pub fn is_current(&self, sub: &SubStream) -> bool {
         self.slots.sub_source(sub.camera()).as_ref() == Some(&sub.source)
-    }
-
-    /// A sign of life from outside (a person asks for it): dials the camera now, whatever delay it
-    /// was waiting for. False when it is not configured.
-    pub fn hail(&self, camera: &CameraId) -> bool {
-        let by_id = self.slots.by_id.lock();
-        let slot = by_id.get(camera);
-        if let Some(slot) = slot {
-            slot.hail.notify_one();
-        }
-        slot.is_some()
     }
 
     /// Makes the cameras be these: new ones are dialled, those gone are hung up, changed ones are
@@ -277,8 +263,7 @@ impl Slots {
             Some(slot) => slot.feed.clone(),
             None => Feed::new(id.clone(), self.options.ring).0,
         };
-        let hail = Arc::new(Notify::new());
-        let life = self.life(Source::of(&options), feed.clone(), Arc::clone(&hail));
+        let life = self.life(Source::of(&options), feed.clone());
         let span = info_span!("camera", camera = %id);
         let camera = id.clone();
         tasks.keep("camera", span, PANIC_BACKOFF, move |token| {
@@ -300,7 +285,6 @@ impl Slots {
             options,
             feed,
             tasks,
-            hail,
             health,
             began: Instant::now(),
             told_offline,
@@ -308,14 +292,13 @@ impl Slots {
         }
     }
 
-    fn life(&self, source: Source, feed: Feed, hail: Arc<Notify>) -> Arc<Life> {
+    fn life(&self, source: Source, feed: Feed) -> Arc<Life> {
         Arc::new(Life {
             source,
             options: self.options.clone(),
             feed,
             clock: self.clock.clone(),
             budget: Arc::clone(&self.budget),
-            hail,
         })
     }
 

@@ -68,6 +68,25 @@ async fn a_description_that_is_garbage_or_has_no_video_or_another_codec_says_so(
     site.cameras.stop().await;
 }
 
+/// A camera that says 404 is asked again after 3.5 s and more; who looks does not wait for that.
+#[tokio::test]
+async fn a_camera_that_is_back_is_seen_soon_by_who_looks() {
+    let mut logs = Logs::capture();
+    logs.expect("camera cannot be had");
+    let (sim, _tasks) = simulated(1).await;
+    sim.set_fault(0, CameraFault::Refuse { status: 404 })
+        .unwrap();
+    let (site, feed) = Site::one(camera("a", sim.url(0).as_str()));
+    site.says("a", State::Failed, "404").await;
+    sim.set_fault(0, CameraFault::Clear).unwrap();
+    let began = Instant::now();
+    let _watching = feed.watch();
+    streams(&feed).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(3_400), "{took:?}");
+    site.cameras.stop().await;
+}
+
 #[tokio::test]
 async fn changed_parameters_end_the_gop_at_a_key_frame() {
     let _logs = Logs::capture();
