@@ -1,11 +1,11 @@
 // A camera's address and log-in, with a probe before it is taken.
 
-import { AutoComplete, Button, Form, Input, Modal, Radio, Select } from 'antd';
+import { AutoComplete, Button, Form, Input, Radio } from 'antd';
 import { useState } from 'react';
 import { useText } from '../../i18n';
-import { ID_PATTERN, type Lists } from './draft';
-import { placeOptions } from './places';
+import type { Lists } from './draft';
 import { ProbeView, useProbe } from './probe';
+import { IdItem, LogInItems, PlaceItem, RowDialog } from './row-tools';
 import type { CameraRow } from './types';
 
 export function CameraForm({
@@ -23,7 +23,6 @@ export function CameraForm({
   const [form] = Form.useForm<CameraRow>();
   const [row, setRow] = useState<CameraRow>(camera ?? { id: '', place: '', url: '', transport: 'tcp' });
   const probe = useProbe(row, false);
-  const taken = new Set(lists.cameras.map((one) => one.id));
   const values = (found: CameraRow): CameraRow => {
     const kept = camera ?? {};
     const next = { ...kept, ...found, id: found.id.trim(), url: found.url.trim() };
@@ -32,15 +31,11 @@ export function CameraForm({
     return next;
   };
   return (
-    <Modal
-      open
-      style={{ top: 40 }}
+    <RowDialog
       width={720}
       title={camera ? t('install.camera.change') : t('install.camera.add')}
-      okText={t('install.take')}
-      onOk={() => form.submit()}
-      onCancel={onClose}
-      mask={{ closable: false }}
+      submit={() => form.submit()}
+      onClose={onClose}
     >
       <Form<CameraRow>
         form={form}
@@ -51,36 +46,15 @@ export function CameraForm({
         onFinish={(found) => onDone(values(found))}
       >
         <div className="form-grid">
-          <Form.Item
-            name="place"
-            label={t('install.place')}
-            rules={[{ required: true, message: t('install.place.needed') }]}
-          >
-            <Select
-              showSearch={{ optionFilterProp: 'label' }}
-              options={placeOptions(t, lists.stairwells)}
-              onChange={(place: string) => {
-                if (!camera && !form.getFieldValue('id')) {
-                  form.setFieldValue('id', `${place}-in`.slice(0, 32));
-                }
-              }}
-            />
-          </Form.Item>
-          <Form.Item
-            name="id"
-            label={t('install.id')}
-            rules={[
-              { pattern: ID_PATTERN, required: true, message: t('install.id.bad') },
-              {
-                validator: (_, id: string) =>
-                  id !== camera?.id && taken.has(id)
-                    ? Promise.reject(new Error(t('install.id.taken')))
-                    : Promise.resolve(),
-              },
-            ]}
-          >
-            <Input disabled={camera !== null} className="mono" autoComplete="off" />
-          </Form.Item>
+          <PlaceItem
+            lists={lists}
+            onChange={(place) => {
+              if (!camera && !form.getFieldValue('id')) {
+                form.setFieldValue('id', `${place}-in`.slice(0, 32));
+              }
+            }}
+          />
+          <IdItem was={camera?.id} rows={lists.cameras} />
         </div>
         <Form.Item
           name="url"
@@ -101,18 +75,7 @@ export function CameraForm({
             <Input className="mono" autoComplete="off" spellCheck={false} />
           </AutoComplete>
         </Form.Item>
-        <div className="form-grid">
-          <Form.Item name="username" label={t('install.username')}>
-            <Input autoComplete="off" />
-          </Form.Item>
-          <Form.Item
-            name="password"
-            label={t('install.password')}
-            extra={camera?.has_password ? t('install.password.kept') : undefined}
-          >
-            <Input.Password autoComplete="new-password" />
-          </Form.Item>
-        </div>
+        <LogInItems label={t('install.username')} isKept={camera?.has_password} />
         <Form.Item name="transport" label={t('install.camera.transport')}>
           <Radio.Group
             optionType="button"
@@ -127,7 +90,7 @@ export function CameraForm({
         {t('install.probe.now')}
       </Button>
       <ProbeView probe={probe} />
-    </Modal>
+    </RowDialog>
   );
 }
 

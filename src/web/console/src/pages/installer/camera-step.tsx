@@ -1,7 +1,7 @@
 // Cameras: each is probed before it is trusted.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Card, Flex, Input, Space, Table } from 'antd';
+import { PlusOutlined } from '@ant-design/icons';
+import { Button, Card, Flex, Input, Table } from 'antd';
 import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { type Page, request } from '../../api/client';
@@ -13,6 +13,7 @@ import type { StepProps } from './compound-step';
 import { withoutRow, withRow } from './draft';
 import { ProbeView, useProbe } from './probe';
 import { placeWord } from './places';
+import { AddRow, RowTools } from './row-tools';
 import type { CameraRow } from './types';
 
 interface CameraStatus {
@@ -41,9 +42,7 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
       )}
       <Flex justify="end" className="above-table">
         {canEdit && (
-          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
-            {t('install.camera.add')}
-          </Button>
+          <AddRow label={t('install.camera.add')} onClick={() => setEditing('new')} />
         )}
       </Flex>
       <Table<CameraRow>
@@ -89,24 +88,16 @@ export function CameraStep({ lists, edit, canEdit }: StepProps) {
             align: 'right',
             render: (_, one) =>
               canEdit && (
-                <Space>
+                <RowTools
+                  id={one.id}
+                  whyKept={used.has(one.id) ? t('install.camera.used') : undefined}
+                  change={() => setEditing(one)}
+                  remove={() => edit({ cameras: withoutRow(lists.cameras, one.id) })}
+                >
                   <Button size="small" onClick={() => setProbed((was) => (was === one.id ? null : one.id))}>
                     {t('install.probe')}
                   </Button>
-                  <Button size="small" type="text" onClick={() => setEditing(one)}>
-                    {t('common.change')}
-                  </Button>
-                  <Button
-                    size="small"
-                    type="text"
-                    danger
-                    icon={<DeleteOutlined aria-hidden />}
-                    disabled={used.has(one.id)}
-                    title={used.has(one.id) ? t('install.camera.used') : undefined}
-                    aria-label={t('install.remove', { id: one.id })}
-                    onClick={() => edit({ cameras: withoutRow(lists.cameras, one.id) })}
-                  />
-                </Space>
+                </RowTools>
               ),
           },
         ]}

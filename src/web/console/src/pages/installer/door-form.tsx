@@ -1,9 +1,9 @@
 // A door: its place, its cameras, its controller.
 
-import { Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
+import { Form, Input, InputNumber, Radio, Select } from 'antd';
 import { useText } from '../../i18n';
-import { ID_PATTERN, type Lists } from './draft';
-import { placeOptions } from './places';
+import type { Lists } from './draft';
+import { IdItem, LogInItems, PlaceItem, RowDialog } from './row-tools';
 import type { DoorRow } from './types';
 
 type Values = Omit<DoorRow, 'match'> & {
@@ -27,7 +27,6 @@ export function DoorForm({
   const t = useText();
   const [form] = Form.useForm<Values>();
   const controller = Form.useWatch('controller', form);
-  const taken = new Set(lists.doors.map((one) => one.id));
 
   const finish = (found: Values) => {
     const { match, ...rest } = found;
@@ -46,15 +45,11 @@ export function DoorForm({
     onDone(next);
   };
   return (
-    <Modal
-      open
-      style={{ top: 40 }}
+    <RowDialog
       width={640}
       title={door ? t('install.door.change') : t('install.door.add')}
-      okText={t('install.take')}
-      onOk={() => form.submit()}
-      onCancel={onClose}
-      mask={{ closable: false }}
+      submit={() => form.submit()}
+      onClose={onClose}
     >
       <Form<Values>
         form={form}
@@ -64,42 +59,21 @@ export function DoorForm({
         onFinish={finish}
       >
         <div className="form-grid">
-          <Form.Item
-            name="place"
-            label={t('install.place')}
-            rules={[{ required: true, message: t('install.place.needed') }]}
-          >
-            <Select
-              showSearch={{ optionFilterProp: 'label' }}
-              options={placeOptions(t, lists.stairwells)}
-              onChange={(place: string) => {
-                if (door) return;
-                if (!form.getFieldValue('id')) {
-                  form.setFieldValue('id', `${place}-door`.slice(0, 32));
-                }
-                const near = lists.cameras.filter((one) => one.place === place);
-                form.setFieldValue(
-                  'cameras',
-                  near.map((one) => one.id),
-                );
-              }}
-            />
-          </Form.Item>
-          <Form.Item
-            name="id"
-            label={t('install.id')}
-            rules={[
-              { pattern: ID_PATTERN, required: true, message: t('install.id.bad') },
-              {
-                validator: (_, id: string) =>
-                  id !== door?.id && taken.has(id)
-                    ? Promise.reject(new Error(t('install.id.taken')))
-                    : Promise.resolve(),
-              },
-            ]}
-          >
-            <Input disabled={door !== null} className="mono" autoComplete="off" />
-          </Form.Item>
+          <PlaceItem
+            lists={lists}
+            onChange={(place) => {
+              if (door) return;
+              if (!form.getFieldValue('id')) {
+                form.setFieldValue('id', `${place}-door`.slice(0, 32));
+              }
+              const near = lists.cameras.filter((one) => one.place === place);
+              form.setFieldValue(
+                'cameras',
+                near.map((one) => one.id),
+              );
+            }}
+          />
+          <IdItem was={door?.id} rows={lists.doors} />
         </div>
         <Form.Item name="cameras" label={t('install.door.cameras')} extra={t('install.door.cameras.hint')}>
           <Select mode="multiple" options={lists.cameras.map((one) => ({ value: one.id, label: one.id }))} />
@@ -144,19 +118,8 @@ export function DoorForm({
             )}
           </div>
         )}
-        <div className="form-grid">
-          <Form.Item name="username" label={t('install.door.username')}>
-            <Input autoComplete="off" />
-          </Form.Item>
-          <Form.Item
-            name="password"
-            label={t('install.password')}
-            extra={door?.has_password ? t('install.password.kept') : undefined}
-          >
-            <Input.Password autoComplete="new-password" />
-          </Form.Item>
-        </div>
+        <LogInItems label={t('install.door.username')} isKept={door?.has_password} />
       </Form>
-    </Modal>
+    </RowDialog>
   );
 }

@@ -1,7 +1,6 @@
 // Doors: which cameras see each, and a swipe to try it.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Flex, Space, Table } from 'antd';
+import { Button, Flex, Table } from 'antd';
 import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { type Page, request } from '../../api/client';
@@ -13,6 +12,7 @@ import type { StepProps } from './compound-step';
 import { DoorForm } from './door-form';
 import { withoutRow, withRow } from './draft';
 import { placeWord } from './places';
+import { AddRow, RowTools } from './row-tools';
 import { SwipeTest } from './swipe-test';
 import type { DoorRow } from './types';
 
@@ -60,9 +60,7 @@ export function DoorStep({
             <Button disabled={made.length === 0} onClick={() => edit({ doors: [...lists.doors, ...made] })}>
               {t('install.door.bulk', { n: made.length })}
             </Button>
-            <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
-              {t('install.door.add')}
-            </Button>
+            <AddRow label={t('install.door.add')} onClick={() => setEditing('new')} />
           </>
         )}
       </Flex>
@@ -118,8 +116,8 @@ export function DoorStep({
             title: '',
             key: 'actions',
             align: 'right',
-            render: (_, one) => (
-              <Space>
+            render: (_, one) => {
+              const trial = (
                 <Button
                   size="small"
                   disabled={!isKept(one.id)}
@@ -128,23 +126,18 @@ export function DoorStep({
                 >
                   {t('install.door.try')}
                 </Button>
-                {canEdit && (
-                  <>
-                    <Button size="small" type="text" onClick={() => setEditing(one)}>
-                      {t('common.change')}
-                    </Button>
-                    <Button
-                      size="small"
-                      type="text"
-                      danger
-                      icon={<DeleteOutlined aria-hidden />}
-                      aria-label={t('install.remove', { id: one.id })}
-                      onClick={() => edit({ doors: withoutRow(lists.doors, one.id) })}
-                    />
-                  </>
-                )}
-              </Space>
-            ),
+              );
+              if (!canEdit) return trial;
+              return (
+                <RowTools
+                  id={one.id}
+                  change={() => setEditing(one)}
+                  remove={() => edit({ doors: withoutRow(lists.doors, one.id) })}
+                >
+                  {trial}
+                </RowTools>
+              );
+            },
           },
         ]}
       />

@@ -1,7 +1,6 @@
 // Linkages: where alerts go, and whether someone answers there.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Alert, Button, Flex, Form, Input, InputNumber, Modal, Select, Space, Switch, Table } from 'antd';
+import { Alert, Button, Flex, Form, Input, InputNumber, Select, Space, Switch, Table } from 'antd';
 import { useState } from 'react';
 import { request } from '../../api/client';
 import { useText } from '../../i18n';
@@ -9,7 +8,8 @@ import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
 import { Tone } from '../shared/tone';
 import type { StepProps } from './compound-step';
-import { ID_PATTERN, type Lists, withoutRow, withRow } from './draft';
+import { type Lists, withoutRow, withRow } from './draft';
+import { AddRow, IdItem, RowDialog, RowTools } from './row-tools';
 import type { LinkageRow } from './types';
 
 interface Answer {
@@ -32,9 +32,7 @@ export function LinkageStep({ lists, edit, canEdit, kept }: StepProps & { kept: 
     <>
       <Flex justify="end" className="above-table">
         {canEdit && (
-          <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setEditing('new')}>
-            {t('install.linkage.add')}
-          </Button>
+          <AddRow label={t('install.linkage.add')} onClick={() => setEditing('new')} />
         )}
       </Flex>
       {lists.linkages.length === 0 && <Alert type="info" showIcon title={t('install.linkage.none')} />}
@@ -62,19 +60,11 @@ export function LinkageStep({ lists, edit, canEdit, kept }: StepProps & { kept: 
             align: 'right',
             render: (_, one) =>
               canEdit && (
-                <Space>
-                  <Button size="small" type="text" onClick={() => setEditing(one)}>
-                    {t('common.change')}
-                  </Button>
-                  <Button
-                    size="small"
-                    type="text"
-                    danger
-                    icon={<DeleteOutlined aria-hidden />}
-                    aria-label={t('install.remove', { id: one.id })}
-                    onClick={() => edit({ linkages: withoutRow(lists.linkages, one.id) })}
-                  />
-                </Space>
+                <RowTools
+                  id={one.id}
+                  change={() => setEditing(one)}
+                  remove={() => edit({ linkages: withoutRow(lists.linkages, one.id) })}
+                />
               ),
           },
         ]}
@@ -151,7 +141,6 @@ function LinkageForm({
   const t = useText();
   const [form] = Form.useForm<LinkageRow>();
   const kind = Form.useWatch('kind', form) ?? 'webhook';
-  const taken = new Set(lists.linkages.map((one) => one.id));
   const finish = (found: LinkageRow) => {
     const next: LinkageRow = { ...linkage, ...found, id: found.id.trim(), url: found.url.trim() };
     if (!next.secret) delete next.secret;
@@ -161,14 +150,10 @@ function LinkageForm({
     onDone(next);
   };
   return (
-    <Modal
-      open
-      style={{ top: 40 }}
+    <RowDialog
       title={linkage ? t('install.linkage.change') : t('install.linkage.add')}
-      okText={t('install.take')}
-      onOk={() => form.submit()}
-      onCancel={onClose}
-      mask={{ closable: false }}
+      submit={() => form.submit()}
+      onClose={onClose}
     >
       <Form<LinkageRow>
         form={form}
@@ -178,21 +163,7 @@ function LinkageForm({
         onFinish={finish}
       >
         <div className="form-grid">
-          <Form.Item
-            name="id"
-            label={t('install.id')}
-            rules={[
-              { pattern: ID_PATTERN, required: true, message: t('install.id.bad') },
-              {
-                validator: (_, id: string) =>
-                  id !== linkage?.id && taken.has(id)
-                    ? Promise.reject(new Error(t('install.id.taken')))
-                    : Promise.resolve(),
-              },
-            ]}
-          >
-            <Input disabled={linkage !== null} className="mono" autoComplete="off" />
-          </Form.Item>
+          <IdItem was={linkage?.id} rows={lists.linkages} />
           <Form.Item name="kind" label={t('install.linkage.kind')}>
             <Select
               disabled={linkage !== null}
@@ -252,6 +223,6 @@ function LinkageForm({
           </Form.Item>
         </div>
       </Form>
-    </Modal>
+    </RowDialog>
   );
 }
