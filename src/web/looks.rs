@@ -15,7 +15,7 @@ use super::principal::Principal;
 use super::problem::Problem;
 use crate::audit;
 use crate::domain::audit::{AUDIT_TEXT_CHARS_MAX, AuditAct, AuditEvent, Reason};
-use crate::domain::id::AlertId;
+use crate::domain::id::{AlertId, DwellingId};
 use crate::domain::place::Place;
 use crate::linkage::envelope::clean;
 use crate::store::tables;
@@ -33,6 +33,13 @@ pub(crate) struct Why {
     pub(crate) reason: Option<String>,
     /// The alert whose case it is for.
     pub(crate) case: Option<String>,
+}
+
+impl Why {
+    /// Is anything said?
+    pub(crate) fn is_said(&self) -> bool {
+        self.reason.is_some() || self.case.is_some()
+    }
 }
 
 /// The same, checked.
@@ -187,6 +194,27 @@ pub(crate) async fn record(
     };
     audit::append(&api.store, event).await?;
     Ok(())
+}
+
+/// Records that names of the people of a dwelling are seen, once within [`ONE_LOOK`].
+///
+/// # Errors
+/// The store's: then no name may be shown.
+pub(crate) async fn names_seen(
+    api: &Api,
+    principal: &Principal,
+    dwelling: &DwellingId,
+    grounds: Grounds,
+) -> Result<(), Problem> {
+    let book = api.roster.book();
+    let home = book.household(dwelling);
+    let seen = Look {
+        act: AuditAct::Person,
+        target: format!("dwelling {dwelling}"),
+        place: home.map(|home| home.dwelling.place.clone()),
+        detail: String::new(),
+    };
+    look(api, principal, seen, grounds).await
 }
 
 /// Records a change of `target`.

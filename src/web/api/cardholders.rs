@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 
-use super::dwellings::{OnQuery, known_dwelling, tagged};
+use super::dwellings::{known_dwelling, tagged};
 use super::ledger_views::{CardView, CardholderView, counting, done, dwelling_id, holder_id, now};
 use crate::domain::dwelling::{Day, Relation};
 use crate::domain::id::{CardholderId, DwellingId};
@@ -19,7 +19,7 @@ use crate::supervise::blocking;
 use crate::web::Api;
 use crate::web::access::{Action, may};
 use crate::web::extract::{Asked, Body, Id, Ids, IfRevision};
-use crate::web::looks;
+use crate::web::looks::{self, Grounds, Why};
 use crate::web::page::Page;
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -39,6 +39,17 @@ pub(crate) struct CardholderBody {
     dwelling: Option<DwellingId>,
     #[serde(default)]
     why: String,
+}
+
+/// How cardholders are to be shown, and why someone looks at them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResidentsQuery {
+    on: Option<Day>,
+    /// False: without names, which needs no reason.
+    names: Option<bool>,
+    reason: Option<String>,
+    case: Option<String>,
 }
 
 /// Why someone is removed.
@@ -67,13 +78,34 @@ pub(crate) async fn list(
     State(api): State<Api>,
     principal: Principal,
     Id(id): Id,
-    Asked(query): Asked<OnQuery>,
+    Asked(query): Asked<ResidentsQuery>,
 ) -> Result<Json<Page<ResidentView>>, Problem> {
-    let id = known_dwelling(&api.roster, &principal, Action::SeeRoster, &id)?;
-    let sees_names = may(&principal, Action::SeeNames);
+    // Who may not see the roster may look for a person, and that begins with who lives where.
+    let is_search = !may(&principal, Action::SeeRoster);
+    let action = if is_search {
+        Action::SearchPerson
+    } else {
+        Action::SeeRoster
+    };
+    let id = known_dwelling(&api.roster, &principal, action, &id)?;
+    let may_see_names = is_search || may(&principal, Action::SeeNames);
+    let sees_names = may_see_names && query.names != Some(false);
+    let grounds = match sees_names {
+        true => {
+            let (reason, case) = (query.reason, query.case);
+            let why = Why { reason, case };
+            Some(Grounds::of(&api, &principal, &why, is_search)?)
+        }
+        false => None,
+    };
     let places = principal.places();
-    let read = move || residents(&api.roster, &id, query.on, (sees_names, &places));
-    blocking("list cardholders", read).await?.map(Json)
+    let (roster, of) = (api.roster.clone(), id.clone());
+    let read = move || residents(&roster, &of, query.on, (sees_names, &places));
+    let found = blocking("list cardholders", read).await??;
+    if let Some(grounds) = grounds {
+        looks::names_seen(&api, &principal, &id, grounds).await?;
+    }
+    Ok(Json(found))
 }
 
 fn residents(

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::ledger_views::{
     CardView, CardholderView, DwellingView, ReckoningView, done, dwelling_id,
 };
+use crate::domain::audit::AuditAct;
 use crate::domain::dwelling::{Day, Dwelling, Tenure};
 use crate::domain::id::DwellingId;
 use crate::domain::ledger::Changed;
@@ -26,7 +27,7 @@ use crate::time::WallTime;
 use crate::web::Api;
 use crate::web::access::{Action, authorise, may};
 use crate::web::extract::{Asked, Body, Id, IfRevision};
-use crate::web::looks;
+use crate::web::looks::{self, Grounds, Look, Why};
 use crate::web::page::{Page, Paging, cursor_of, gather};
 use crate::web::principal::Principal;
 use crate::web::problem::Problem;
@@ -38,6 +39,9 @@ pub(crate) struct DwellingsQuery {
     building: Option<String>,
     over_limit: Option<bool>,
     q: Option<String>,
+    /// Why a person is looked for by name, in words; also `case`.
+    reason: Option<String>,
+    case: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -68,6 +72,10 @@ pub(crate) struct DwellingBody {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryQuery {
+    /// False: without names and reasons, which needs no reason.
+    names: Option<bool>,
+    reason: Option<String>,
+    case: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -92,41 +100,73 @@ pub(crate) async fn list(
     Asked(query): Asked<DwellingsQuery>,
 ) -> Result<Json<Page<DwellingView>>, Problem> {
     authorise(&principal, Action::SeeRoster, None)?;
-    let sees_names = may(&principal, Action::SeeNames);
-    let places = principal.places();
-    blocking("list dwellings", move || {
-        page(&api.roster, &query, sees_names, &places)
-    })
-    .await?
-    .map(Json)
+    // A person at the console who has not said why finds no name, but still numbers and ids.
+    let why = Why {
+        reason: query.reason.clone(),
+        case: query.case.clone(),
+    };
+    let grounds = match may(&principal, Action::SeeNames) && query.q.is_some() {
+        true if why.is_said() || !principal.is_person() => {
+            Some(Grounds::of(&api, &principal, &why, false)?)
+        }
+        _ => None,
+    };
+    let (roster, places, by_name) = (api.roster.clone(), principal.places(), grounds.is_some());
+    let read = move || page(&roster, &query, by_name, &places);
+    let (found, n_by_name) = blocking("list dwellings", read).await??;
+    if let Some(grounds) = grounds
+        && (n_by_name > 0 || found.items.is_empty())
+    {
+        let look = Look {
+            act: AuditAct::Person,
+            target: "search by name".to_owned(),
+            place: None,
+            detail: format!("dwellings found: {n_by_name}"),
+        };
+        looks::record(&api, &principal, look, grounds).await?;
+    }
+    Ok(Json(found))
 }
 
 fn page(
     roster: &Roster,
     query: &DwellingsQuery,
-    sees_names: bool,
+    by_name: bool,
     places: &Places,
-) -> Result<Page<DwellingView>, Problem> {
+) -> Result<(Page<DwellingView>, usize), Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
         limit: query.limit,
     };
     let after: Option<DwellingId> = paging.after()?;
     let (book, now) = (roster.book(), roster.moment());
-    let wanted = Wanted::new(roster, query, sees_names);
+    let wanted = Wanted::new(roster, query, by_name);
+    let mut n_by_name = 0;
     let rows = book.households(after.as_ref());
     let rows = rows.map(|home| Ok((home.dwelling.id.clone(), Arc::clone(home))));
-    gather(rows, paging.limit(), |_, home| {
-        if !places.has(&home.dwelling.place) || !wanted.fits(&home) {
+    let found = gather(rows, paging.limit(), |_, home| {
+        let fits = wanted.fits(&home);
+        if !places.has(&home.dwelling.place) || fits == Fits::Not {
             return Ok(None);
         }
+        n_by_name += usize::from(fits == Fits::ByName);
         let reckoning = home.reckon(book.policy(), now);
         let fits = query
             .over_limit
             .is_none_or(|over| reckoning.is_over() == over);
         Ok(fits
             .then(|| DwellingView::new(roster, &home.dwelling, &reckoning, (home.revision, None))))
-    })
+    })?;
+    Ok((found, n_by_name))
+}
+
+/// Is a household what is looked for?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fits {
+    Not,
+    Plainly,
+    /// Only since somebody there has the name.
+    ByName,
 }
 
 /// What a household must be like.
@@ -135,16 +175,14 @@ struct Wanted<'q> {
     building: Option<&'q str>,
     /// Part of a number or an id, in lower case.
     part: Option<String>,
-    /// The keyed hash of exactly that name, for who may see names.
+    /// The keyed hash of exactly that name, for who may see names and says why.
     name: Option<crate::domain::person::NameKey>,
 }
 
 impl<'q> Wanted<'q> {
-    fn new(roster: &'q Roster, query: &'q DwellingsQuery, sees_names: bool) -> Wanted<'q> {
+    fn new(roster: &'q Roster, query: &'q DwellingsQuery, by_name: bool) -> Wanted<'q> {
         let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-        let name = q
-            .filter(|_| sees_names)
-            .and_then(|q| PersonName::new(q).ok());
+        let name = q.filter(|_| by_name).and_then(|q| PersonName::new(q).ok());
         Wanted {
             roster,
             building: query.building.as_deref(),
@@ -153,25 +191,30 @@ impl<'q> Wanted<'q> {
         }
     }
 
-    fn fits(&self, home: &Household) -> bool {
+    fn fits(&self, home: &Household) -> Fits {
         if let Some(building) = self.building {
             let Place::Stairwell(id) = &home.dwelling.place else {
-                return false;
+                return Fits::Not;
             };
             let stairwell = self.roster.stairwell(id);
             if stairwell.is_none_or(|at| at.building != building) {
-                return false;
+                return Fits::Not;
             }
         }
         let Some(part) = &self.part else {
-            return true;
+            return Fits::Plainly;
         };
         let dwelling = &home.dwelling;
-        dwelling.number.to_lowercase().contains(part)
+        let is_it = |name| home.residents.iter().any(|one| one.name_key == name);
+        if dwelling.number.to_lowercase().contains(part)
             || dwelling.id.as_str().to_lowercase().contains(part)
-            || self
-                .name
-                .is_some_and(|name| home.residents.iter().any(|one| one.name_key == name))
+        {
+            Fits::Plainly
+        } else if self.name.is_some_and(is_it) {
+            Fits::ByName
+        } else {
+            Fits::Not
+        }
     }
 }
 
@@ -281,9 +324,21 @@ pub(crate) async fn history(
     Asked(query): Asked<HistoryQuery>,
 ) -> Result<Json<Page<ChangeView>>, Problem> {
     let id = known_dwelling(&api.roster, &principal, Action::SeeRoster, &id)?;
-    let sees_names = may(&principal, Action::SeeNames);
-    let read = move || history_page(&api.roster, &id, &query, sees_names);
-    blocking("read a history", read).await?.map(Json)
+    let sees_names = may(&principal, Action::SeeNames) && query.names != Some(false);
+    let grounds = match sees_names {
+        true => {
+            let (reason, case) = (query.reason.clone(), query.case.clone());
+            Some(Grounds::of(&api, &principal, &Why { reason, case }, false)?)
+        }
+        false => None,
+    };
+    let (roster, of) = (api.roster.clone(), id.clone());
+    let read = move || history_page(&roster, &of, &query, sees_names);
+    let found = blocking("read a history", read).await??;
+    if let Some(grounds) = grounds {
+        looks::names_seen(&api, &principal, &id, grounds).await?;
+    }
+    Ok(Json(found))
 }
 
 fn history_page(

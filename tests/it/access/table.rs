@@ -205,8 +205,8 @@ fn office(things: &Things) -> Vec<Row> {
         row(
             "get",
             "/dwellings/{id}/cardholders",
-            "/dwellings/d1/cardholders",
-            ("pa", At::Building),
+            "/dwellings/d1/cardholders?reason=test",
+            ("dpa", At::Building),
         ),
         row(
             "post",

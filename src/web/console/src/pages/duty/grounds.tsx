@@ -3,12 +3,18 @@ import { Button, Form, Input, Modal, Space } from 'antd';
 import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { Query } from '../../api/client';
 import { useText } from '../../i18n';
+import { useMe } from '../../session';
 
 /** What the gateway asks for with each such look: it goes into the audit. */
 export type Grounds = { case: string } | { reason: string };
 
 export const REASON_CHARS_MAX = 200;
-const USUAL = ['alert', 'resident', 'police', 'device'] as const;
+/** What is usual in the duty room, where a reason is for one search, and in the office, where it is for a sitting. */
+const USUAL = {
+  duty: ['alert', 'resident', 'police', 'device'],
+  office: ['card', 'register', 'resident', 'police'],
+} as const;
+type Room = keyof typeof USUAL;
 
 export function groundsQuery(grounds: Grounds): Query {
   return 'case' in grounds ? { case: grounds.case } : { reason: grounds.reason };
@@ -24,10 +30,23 @@ interface Reasons {
 
 const Context = createContext<Reasons | null>(null);
 
-/** Remembers one reason for what is inside, as a search. */
-export function ReasonProvider({ children }: { children: ReactNode }) {
+/** What an account said in the office, until the page is loaded anew. */
+const saidInOffice = new Map<string, string>();
+
+/** Remembers one reason: for what is inside, as a search, or for all pages of the office. */
+export function ReasonProvider({ room = 'duty', children }: { room?: Room; children: ReactNode }) {
   const t = useText();
-  const [reason, setReason] = useState<string | null>(null);
+  const { name } = useMe();
+  const [reason, setOwn] = useState<string | null>(room === 'office' ? (saidInOffice.get(name) ?? null) : null);
+  const setReason = useCallback(
+    (value: string | null) => {
+      setOwn(value);
+      if (room !== 'office') return;
+      if (value === null) saidInOffice.delete(name);
+      else saidInOffice.set(name, value);
+    },
+    [room, name],
+  );
   const [isOpen, setOpen] = useState(false);
   const [form] = Form.useForm<{ reason: string }>();
   const waiting = useRef<((reason: string | null) => void)[]>([]);
@@ -37,13 +56,13 @@ export function ReasonProvider({ children }: { children: ReactNode }) {
     if (value !== null) setReason(value);
     for (const then of waiting.current) then(value);
     waiting.current = [];
-  }, []);
+  }, [setReason]);
   const need = useCallback(() => {
     if (reason !== null) return Promise.resolve(reason);
     setOpen(true);
     return new Promise<string | null>((then) => waiting.current.push(then));
   }, [reason]);
-  const value = useMemo(() => ({ reason, need, forget: () => setReason(null) }), [reason, need]);
+  const value = useMemo(() => ({ reason, need, forget: () => setReason(null) }), [reason, need, setReason]);
 
   return (
     <Context value={value}>
@@ -57,7 +76,7 @@ export function ReasonProvider({ children }: { children: ReactNode }) {
         destroyOnHidden
         width={460}
       >
-        <p className="sg-dim">{t('duty.reason.lead')}</p>
+        <p className="sg-dim">{t(`duty.reason.lead.${room}`)}</p>
         <Form form={form} layout="vertical" preserve={false} onFinish={({ reason }) => answer(reason.trim())}>
           <Form.Item
             name="reason"
@@ -67,7 +86,7 @@ export function ReasonProvider({ children }: { children: ReactNode }) {
             <Input autoFocus maxLength={REASON_CHARS_MAX} showCount />
           </Form.Item>
           <Space wrap size={6}>
-            {USUAL.map((word) => (
+            {USUAL[room].map((word) => (
               <Button key={word} size="small" onClick={() => form.setFieldsValue({ reason: t(`duty.reason.${word}`) })}>
                 {t(`duty.reason.${word}`)}
               </Button>

@@ -46,12 +46,13 @@ export function useDwellings(): DwellingList {
 }
 
 /** Dwellings that fit what was typed, also by a whole name, which only the gateway can look up. */
-export function useFound(q: string) {
+/** What fits `q`; names too when a reason is said, since that is a look at a person. */
+export function useFound(q: string, reason: string | null) {
   return useQuery({
-    queryKey: ['dwellings', 'found', q],
+    queryKey: ['dwellings', 'found', q, reason],
     enabled: q.length > 1,
     queryFn: ({ signal }) =>
-      request<Page<Dwelling>>('GET', '/dwellings', { query: { q, limit: PAGE_ROWS }, signal }),
+      request<Page<Dwelling>>('GET', '/dwellings', { query: { q, reason, limit: PAGE_ROWS }, signal }),
   });
 }
 
@@ -63,24 +64,26 @@ export function useDwelling(id: string, on?: string) {
   });
 }
 
-export function useResidents(id: string, on?: string) {
+/** With names when a reason is said. */
+export function useResidents(id: string, on: string | undefined, reason: string | null) {
   return useQuery({
-    queryKey: ['residents', id, on ?? ''],
+    queryKey: ['residents', id, on ?? '', reason],
     queryFn: ({ signal }) =>
       request<Page<Resident>>('GET', `/dwellings/${encodeURIComponent(id)}/cardholders`, {
-        query: { on },
+        query: { on, reason, names: reason === null ? false : undefined },
         signal,
       }),
   });
 }
 
-export function useHistory(id: string) {
+/** With names when a reason is said. */
+export function useHistory(id: string, reason: string | null) {
   return useInfiniteQuery({
-    queryKey: ['history', id],
+    queryKey: ['history', id, reason],
     initialPageParam: '',
     queryFn: ({ pageParam, signal }) =>
       request<Page<Change>>('GET', `/dwellings/${encodeURIComponent(id)}/history`, {
-        query: { limit: 50, cursor: pageParam || undefined },
+        query: { limit: 50, cursor: pageParam || undefined, reason, names: reason === null ? false : undefined },
         signal,
       }),
     getNextPageParam: (last) => last.next_cursor,

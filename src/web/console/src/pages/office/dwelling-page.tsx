@@ -8,6 +8,7 @@ import { useParams, useSearchParams } from 'react-router';
 import { useText } from '../../i18n';
 import { may, useMe } from '../../session';
 import { Failure } from '../shared/failure';
+import { ReasonProvider, useReason } from '../duty/grounds';
 import { PageHead } from '../shared/page-head';
 import { Tone } from '../shared/tone';
 import { useDwelling, useResidents } from './data';
@@ -21,12 +22,21 @@ import type { Dwelling } from './types';
 import { addressOf, tenureWord, whyNotWord } from './words';
 
 export default function DwellingPage() {
+  return (
+    <ReasonProvider room="office">
+      <DwellingBody />
+    </ReasonProvider>
+  );
+}
+
+function DwellingBody() {
   const t = useText();
+  const { reason } = useReason();
   const { id = '' } = useParams();
   const [params, setParams] = useSearchParams();
   const on = params.get('on') ?? undefined;
   const dwelling = useDwelling(id, on);
-  const residents = useResidents(id, on);
+  const residents = useResidents(id, on, reason);
   const mayWrite = may(useMe(), 'change-roster') && !on;
   const [form, setForm] = useState<'dwelling' | 'holder' | null>(null);
 

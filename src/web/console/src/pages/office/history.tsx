@@ -3,6 +3,7 @@
 import { Button, Empty, Table } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { type Text, useText } from '../../i18n';
+import { useReason } from '../duty/grounds';
 import { Failure } from '../shared/failure';
 import { type Times, useTimes } from '../shared/times';
 import { Tone } from '../shared/tone';
@@ -14,7 +15,8 @@ import { cardWord, relationWord, tenureWord } from './words';
 export function History({ id }: { id: string }) {
   const t = useText();
   const times = useTimes();
-  const history = useHistory(id);
+  const { reason } = useReason();
+  const history = useHistory(id, reason);
   const rows = history.data?.pages.flatMap((page) => page.items) ?? [];
   const columns: TableColumnsType<Change> = [
     {

@@ -7,6 +7,7 @@ import { useMemo, useState } from 'react';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { useLanguage, useText } from '../../i18n';
 import { may, useMe } from '../../session';
+import { ReasonProvider, useReason } from '../duty/grounds';
 import { PageHead } from '../shared/page-head';
 import { Failure } from '../shared/failure';
 import { BuildingList } from './building-list';
@@ -22,14 +23,23 @@ const SHOWS: Show[] = ['all', 'over', 'full', 'free'];
 const PAGE_SIZES = ['50', '100', '200', '500'];
 
 export default function OfficePage() {
+  return (
+    <ReasonProvider room="office">
+      <Office />
+    </ReasonProvider>
+  );
+}
+
+function Office() {
   const t = useText();
+  const { reason, need } = useReason();
   const [params, setParams] = useSearchParams();
   const building = params.get('building');
   const show = (params.get('show') ?? 'all') as Show;
   const tenure = params.get('tenure');
   const q = params.get('q') ?? '';
   const list = useDwellings();
-  const found = useFound(q.trim());
+  const found = useFound(q.trim(), reason);
   const [isAdding, setAdding] = useState(false);
   const me = useMe();
   const navigate = useNavigate();
@@ -85,6 +95,9 @@ export default function OfficePage() {
               onSearch={(text) => set('q', text.trim())}
               onChange={(event) => event.target.value === '' && set('q', null)}
             />
+            {q.trim().length > 1 && reason === null && may(me, 'see-names') && (
+              <Button type="link" onClick={() => void need()}>{t('office.search.by-name')}</Button>
+            )}
             <Segmented
               aria-label={t('office.show')}
               value={show}

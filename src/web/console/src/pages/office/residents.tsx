@@ -1,28 +1,30 @@
 // The cardholders of a dwelling with their cards, and what can be done with each.
 
 import { CreditCardOutlined, DownOutlined } from '@ant-design/icons';
-import { Button, Dropdown, Empty, Space, Table, Tooltip } from 'antd';
+import { Alert, Button, Dropdown, Empty, Space, Table, Tag, Tooltip } from 'antd';
 import type { TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { useText } from '../../i18n';
+import { may, useMe } from '../../session';
+import { useReason } from '../duty/grounds';
 import { Failure } from '../shared/failure';
 import { useTimes } from '../shared/times';
 import { Tone } from '../shared/tone';
 import { CardDates } from './card-dates';
 import { CardIssue } from './card-issue';
 import { HolderForm } from './holder-form';
-import { type Deed, WhyDialog } from './why-dialog';
+import { WhyDialog } from './why-dialog';
 import type { Card, Dwelling, Resident } from './types';
 import { cardWord, relationWord, whyNotWord } from './words';
 
 const CARD_COLOURS = { active: 'good', lost: 'warn', revoked: 'plain', expired: 'plain' } as const;
 
+/** What is open, of whom; it opens once the names are there, so that nobody is mistaken for another. */
 type Open =
-  | { what: 'issue'; holder: Resident }
-  | { what: 'change'; holder: Resident }
+  | { what: 'issue' | 'change' | 'remove'; holder: string }
   | { what: 'dates'; card: Card }
-  | { what: 'deed'; deed: Deed };
+  | { what: 'lost' | 'found' | 'revoke'; card: Card; holder: string };
 
 export function Residents({
   dwelling,
@@ -39,8 +41,18 @@ export function Residents({
 }) {
   const t = useText();
   const times = useTimes();
+  const me = useMe();
+  const { reason, need, forget } = useReason();
   const [open, setOpen] = useState<Open | null>(null);
   if (error) return <Failure error={error} />;
+  const begin = async (next: Open) => {
+    if ((await need()) !== null) setOpen(next);
+  };
+  const close = () => setOpen(null);
+  const holder =
+    open && 'holder' in open
+      ? residents.find((one) => one.id === open.holder && one.name !== undefined)
+      : undefined;
   const columns: TableColumnsType<Resident> = [
     {
       title: t('office.holder.name'),
@@ -91,7 +103,7 @@ export function Residents({
       render: (_, one) => (
         <Space direction="vertical" size={2}>
           {one.cards.map((card) => (
-            <CardLine key={card.id} card={card} mayWrite={mayWrite} holder={one} open={setOpen} />
+            <CardLine key={card.id} card={card} mayWrite={mayWrite} holder={one.id} />
           ))}
           {one.cards.length === 0 && <span className="quiet">{t('office.card.none')}</span>}
         </Space>
@@ -107,18 +119,22 @@ export function Residents({
           <Button
             size="small"
             icon={<CreditCardOutlined aria-hidden />}
-            onClick={() => setOpen({ what: 'issue', holder: one })}
+            onClick={() => void begin({ what: 'issue', holder: one.id })}
           >
             {t('office.card.issue')}
           </Button>
-          <Button size="small" type="text" onClick={() => setOpen({ what: 'change', holder: one })}>
+          <Button
+            size="small"
+            type="text"
+            onClick={() => void begin({ what: 'change', holder: one.id })}
+          >
             {t('common.change')}
           </Button>
           <Button
             size="small"
             type="text"
             danger
-            onClick={() => setOpen({ what: 'deed', deed: { what: 'remove', holder: one } })}
+            onClick={() => void begin({ what: 'remove', holder: one.id })}
           >
             {t('office.holder.remove')}
           </Button>
@@ -128,6 +144,22 @@ export function Residents({
   }
   return (
     <>
+      {may(me, 'see-names') &&
+        (reason === null ? (
+          <Alert
+            type="info"
+            title={t('office.names.hidden')}
+            action={
+              <Button size="small" onClick={() => void need()}>
+                {t('office.names.show')}
+              </Button>
+            }
+          />
+        ) : (
+          <Tag closable={{ 'aria-label': t('duty.reason.forget') }} onClose={forget}>
+            {t('duty.reason.is', { reason })}
+          </Tag>
+        ))}
       <Table<Resident>
         size="small"
         rowKey="id"
@@ -139,15 +171,22 @@ export function Residents({
         locale={{ emptyText: <Empty description={t('office.holders.none')} /> }}
         scroll={{ x: 'max-content' }}
       />
-      {open?.what === 'issue' && (
-        <CardIssue dwelling={dwelling} holder={open.holder} onClose={() => setOpen(null)} />
+      {open?.what === 'issue' && holder && (
+        <CardIssue dwelling={dwelling} holder={holder} onClose={close} />
       )}
-      {open?.what === 'change' && (
-        <HolderForm dwelling={dwelling} holder={open.holder} onClose={() => setOpen(null)} />
+      {open?.what === 'change' && holder && (
+        <HolderForm dwelling={dwelling} holder={holder} onClose={close} />
       )}
-      {open?.what === 'dates' && <CardDates card={open.card} onClose={() => setOpen(null)} />}
-      {open?.what === 'deed' && (
-        <WhyDialog dwelling={dwelling.id} deed={open.deed} onClose={() => setOpen(null)} />
+      {open?.what === 'dates' && <CardDates card={open.card} onClose={close} />}
+      {open?.what === 'remove' && holder && (
+        <WhyDialog dwelling={dwelling.id} deed={{ what: 'remove', holder }} onClose={close} />
+      )}
+      {(open?.what === 'lost' || open?.what === 'found' || open?.what === 'revoke') && holder && (
+        <WhyDialog
+          dwelling={dwelling.id}
+          deed={{ what: open.what, card: open.card, holder }}
+          onClose={close}
+        />
       )}
     </>
   );
@@ -156,12 +195,10 @@ export function Residents({
     card,
     holder,
     mayWrite: mayChange,
-    open: show,
   }: {
     card: Card;
-    holder: Resident;
+    holder: string;
     mayWrite: boolean;
-    open: (open: Open) => void;
   }) {
     const dates =
       card.valid_from || card.valid_until
@@ -184,9 +221,9 @@ export function Residents({
                 label: t(`office.card.do.${key}`),
               })),
               onClick: ({ key }) => {
-                if (key === 'dates') show({ what: 'dates', card });
+                if (key === 'dates') setOpen({ what: 'dates', card });
                 else if (key === 'lost' || key === 'found' || key === 'revoke') {
-                  show({ what: 'deed', deed: { what: key, card, holder } });
+                  void begin({ what: key, card, holder });
                 }
               },
             }}

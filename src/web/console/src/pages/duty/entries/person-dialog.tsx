@@ -20,12 +20,13 @@ export function PersonDialog({ onClose, onChosen }: { onClose: () => void; onCho
   const [said, setSaid] = useState('');
   const [isBusy, setBusy] = useState(false);
   const look = async ({ dwelling }: { dwelling: string }) => {
-    if ((await need()) === null) return;
+    const reason = await need();
+    if (reason === null) return;
     setBusy(true);
     setSaid('');
     try {
       const path = `/dwellings/${encodeURIComponent(dwelling.trim())}/cardholders`;
-      setHolders((await request<Page<Holder>>('GET', path)).items);
+      setHolders((await request<Page<Holder>>('GET', path, { query: { reason } })).items);
     } catch (error) {
       setHolders(null);
       setSaid(explain(error, t));
