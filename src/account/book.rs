@@ -15,6 +15,8 @@ use crate::time::WallTime;
 
 /// Largest file read: all accounts with all tokens fit.
 const FILE_BYTES_MAX: u64 = 8 << 20;
+/// Changes that may wait for the audit; a gateway takes them within a second.
+pub(super) const TOLD_MAX: usize = 1_000;
 /// Version 1 had tokens only.
 pub(super) const FILE_VERSION: u32 = 2;
 
@@ -26,6 +28,71 @@ pub(super) struct Book {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) setup: Option<InviteLine>,
     pub(super) accounts: BTreeMap<ActorName, Line>,
+    /// What commands did, until it stands in the audit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) told: Vec<Told>,
+}
+
+/// A change that a command made: it cannot reach the audit, which is in the store of a running gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub at: WallTime,
+    /// Whose account.
+    pub account: ActorName,
+    /// What, in the words of the audit.
+    pub what: String,
+}
+
+/// The accounts file, and whether who changes it tells the audit.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountsFile<'p> {
+    path: &'p Path,
+    by_command_at: Option<WallTime>,
+}
+
+impl<'p> AccountsFile<'p> {
+    /// Changed by a command at `now`: each change is kept in the file until a gateway has taken it into the
+    /// audit ([`super::Accounts::told`]).
+    pub fn by_command(path: &'p Path, now: WallTime) -> AccountsFile<'p> {
+        AccountsFile {
+            path,
+            by_command_at: Some(now),
+        }
+    }
+
+    /// Changes the account `name` as `work` does; `what` says so to the audit.
+    pub(super) fn change<T>(
+        self,
+        name: &ActorName,
+        what: impl Into<String>,
+        work: impl FnOnce(&mut Book) -> Result<T, AccountError>,
+    ) -> Result<T, AccountError> {
+        change(self.path, |book| {
+            let done = work(book)?;
+            if let Some(at) = self.by_command_at {
+                if book.told.len() >= TOLD_MAX {
+                    return Err(AccountError::TooManyTold);
+                }
+                book.told.push(Told {
+                    at,
+                    account: name.clone(),
+                    what: what.into(),
+                });
+            }
+            Ok(done)
+        })
+    }
+}
+
+/// Of a gateway, which records changes itself.
+impl<'p, P: AsRef<Path> + ?Sized> From<&'p P> for AccountsFile<'p> {
+    fn from(path: &'p P) -> AccountsFile<'p> {
+        AccountsFile {
+            path: path.as_ref(),
+            by_command_at: None,
+        }
+    }
 }
 
 /// One account.

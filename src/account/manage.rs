@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::book::{self, InviteLine, Line, PasswordLine, TokenLine};
+use super::book::{self, AccountsFile, InviteLine, Line, PasswordLine, TokenLine, Told};
 use super::password::{self, check_password};
 use super::{ACCOUNTS_MAX, Account, AccountError, TOKENS_MAX, digest, random};
 use crate::domain::right::Scope;
@@ -26,36 +26,37 @@ pub const INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// # Errors
 /// [`AccountError`]; an account of another role is left as it is.
-pub fn make_token(
-    path: &Path,
+pub fn make_token<'p>(
+    file: impl Into<AccountsFile<'p>>,
     name: &ActorName,
     role: Role,
     now: WallTime,
 ) -> Result<Secret, AccountError> {
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(random::<RANDOM_BYTES>()?));
-    book::change(path, |book| {
-        let is_full = book.accounts.len() >= ACCOUNTS_MAX && !book.accounts.contains_key(name);
-        if is_full {
-            return Err(AccountError::TooManyAccounts);
-        }
-        let line = book.accounts.entry(name.clone());
-        let line = line.or_insert_with(|| Line::new(role, None));
-        if line.role != role {
-            return Err(AccountError::OtherRole {
-                name: name.clone(),
-                is: line.role,
-                asked: role,
+    file.into()
+        .change(name, format!("token made, as {role}"), |book| {
+            let is_full = book.accounts.len() >= ACCOUNTS_MAX && !book.accounts.contains_key(name);
+            if is_full {
+                return Err(AccountError::TooManyAccounts);
+            }
+            let line = book.accounts.entry(name.clone());
+            let line = line.or_insert_with(|| Line::new(role, None));
+            if line.role != role {
+                return Err(AccountError::OtherRole {
+                    name: name.clone(),
+                    is: line.role,
+                    asked: role,
+                });
+            }
+            if line.tokens.len() >= TOKENS_MAX {
+                return Err(AccountError::TooManyTokens(name.clone()));
+            }
+            line.tokens.push(TokenLine {
+                sha256: hex::encode(digest(&token)),
+                made_at: now,
             });
-        }
-        if line.tokens.len() >= TOKENS_MAX {
-            return Err(AccountError::TooManyTokens(name.clone()));
-        }
-        line.tokens.push(TokenLine {
-            sha256: hex::encode(digest(&token)),
-            made_at: now,
-        });
-        Ok(())
-    })?;
+            Ok(())
+        })?;
     info!(account = %name, %role, "token made");
     Ok(Secret::new(token))
 }
@@ -65,32 +66,40 @@ pub fn make_token(
 /// # Errors
 /// [`AccountError::Exists`], [`AccountError::TooManyAccounts`], [`AccountError::Scope`], and what the file
 /// can be.
-pub fn add(
-    path: &Path,
+pub fn add<'p>(
+    file: impl Into<AccountsFile<'p>>,
     name: &ActorName,
     role: Role,
     buildings: Option<BTreeSet<String>>,
 ) -> Result<(), AccountError> {
     Scope::of(buildings.clone()).map_err(AccountError::Scope)?;
-    book::change(path, |book| {
-        if book.accounts.contains_key(name) {
-            return Err(AccountError::Exists(name.clone()));
-        }
-        if book.accounts.len() >= ACCOUNTS_MAX {
-            return Err(AccountError::TooManyAccounts);
-        }
-        book.accounts
-            .insert(name.clone(), Line::new(role, buildings));
-        Ok(())
-    })
+    file.into().change(
+        name,
+        format!("made as {role}{}", within(buildings.as_ref())),
+        |book| {
+            if book.accounts.contains_key(name) {
+                return Err(AccountError::Exists(name.clone()));
+            }
+            if book.accounts.len() >= ACCOUNTS_MAX {
+                return Err(AccountError::TooManyAccounts);
+            }
+            book.accounts
+                .insert(name.clone(), Line::new(role, buildings));
+            Ok(())
+        },
+    )
 }
 
 /// Gives the account another role; its tokens, password and buildings stay.
 ///
 /// # Errors
 /// [`AccountError::Unknown`], [`AccountError::LastAdmin`] and what the file can be.
-pub fn set_role(path: &Path, name: &ActorName, role: Role) -> Result<(), AccountError> {
-    book::change(path, |book| {
+pub fn set_role<'p>(
+    file: impl Into<AccountsFile<'p>>,
+    name: &ActorName,
+    role: Role,
+) -> Result<(), AccountError> {
+    file.into().change(name, format!("now {role}"), |book| {
         let line = book.accounts.get_mut(name);
         line.ok_or_else(|| AccountError::Unknown(name.clone()))?
             .role = role;
@@ -103,50 +112,61 @@ pub fn set_role(path: &Path, name: &ActorName, role: Role) -> Result<(), Account
 ///
 /// # Errors
 /// [`AccountError::Unknown`], [`AccountError::LastAdmin`], [`AccountError::Scope`] and what the file can be.
-pub fn set_rights(
-    path: &Path,
+pub fn set_rights<'p>(
+    file: impl Into<AccountsFile<'p>>,
     name: &ActorName,
     role: Role,
     buildings: Option<BTreeSet<String>>,
 ) -> Result<(), AccountError> {
     Scope::of(buildings.clone()).map_err(AccountError::Scope)?;
-    book::change(path, |book| {
-        let stays_admin = role == Role::Admin && buildings.is_none();
-        let is_last = is_last_admin(book, name);
-        let line = book.accounts.get_mut(name);
-        let line = line.ok_or_else(|| AccountError::Unknown(name.clone()))?;
-        if is_last && !stays_admin {
-            return Err(AccountError::LastAdmin(name.clone()));
-        }
-        (line.role, line.buildings) = (role, buildings);
-        Ok(())
-    })
+    file.into().change(
+        name,
+        format!("now {role}{}", within(buildings.as_ref())),
+        |book| {
+            let stays_admin = role == Role::Admin && buildings.is_none();
+            let is_last = is_last_admin(book, name);
+            let line = book.accounts.get_mut(name);
+            let line = line.ok_or_else(|| AccountError::Unknown(name.clone()))?;
+            if is_last && !stays_admin {
+                return Err(AccountError::LastAdmin(name.clone()));
+            }
+            (line.role, line.buildings) = (role, buildings);
+            Ok(())
+        },
+    )
 }
 
 /// Limits the account to some buildings, or to none.
 ///
 /// # Errors
 /// [`AccountError::Unknown`], [`AccountError::Scope`] and what the file can be.
-pub fn set_buildings(
-    path: &Path,
+pub fn set_buildings<'p>(
+    file: impl Into<AccountsFile<'p>>,
     name: &ActorName,
     buildings: Option<BTreeSet<String>>,
 ) -> Result<(), AccountError> {
     Scope::of(buildings.clone()).map_err(AccountError::Scope)?;
-    book::change(path, |book| {
-        let line = book.accounts.get_mut(name);
-        line.ok_or_else(|| AccountError::Unknown(name.clone()))?
-            .buildings = buildings;
-        Ok(())
-    })
+    file.into().change(
+        name,
+        match &buildings {
+            Some(_) => format!("now{}", within(buildings.as_ref())),
+            None => "now everywhere".to_owned(),
+        },
+        |book| {
+            let line = book.accounts.get_mut(name);
+            line.ok_or_else(|| AccountError::Unknown(name.clone()))?
+                .buildings = buildings;
+            Ok(())
+        },
+    )
 }
 
 /// Removes the account with its password and all its tokens.
 ///
 /// # Errors
 /// [`AccountError::Unknown`] and what the file can be.
-pub fn remove(path: &Path, name: &ActorName) -> Result<(), AccountError> {
-    book::change(path, |book| {
+pub fn remove<'p>(file: impl Into<AccountsFile<'p>>, name: &ActorName) -> Result<(), AccountError> {
+    file.into().change(name, "removed", |book| {
         let gone = book.accounts.remove(name);
         gone.map(drop)
             .ok_or_else(|| AccountError::Unknown(name.clone()))
@@ -157,8 +177,11 @@ pub fn remove(path: &Path, name: &ActorName) -> Result<(), AccountError> {
 ///
 /// # Errors
 /// [`AccountError::LastAdmin`], besides those of [`remove`].
-pub fn remove_unless_last(path: &Path, name: &ActorName) -> Result<(), AccountError> {
-    book::change(path, |book| {
+pub fn remove_unless_last<'p>(
+    file: impl Into<AccountsFile<'p>>,
+    name: &ActorName,
+) -> Result<(), AccountError> {
+    file.into().change(name, "removed", |book| {
         if is_last_admin(book, name) {
             return Err(AccountError::LastAdmin(name.clone()));
         }
@@ -180,14 +203,14 @@ fn is_last_admin(book: &book::Book, name: &ActorName) -> bool {
 ///
 /// # Errors
 /// [`AccountError::Unknown`], [`AccountError::Password`] and what the file can be.
-pub fn set_password(
-    path: &Path,
+pub fn set_password<'p>(
+    file: impl Into<AccountsFile<'p>>,
     name: &ActorName,
     new: &str,
     now: WallTime,
 ) -> Result<(), AccountError> {
     let line = password_line(name, new, now)?;
-    book::change(path, |book| {
+    file.into().change(name, "password set", |book| {
         let account = book.accounts.get_mut(name);
         let account = account.ok_or_else(|| AccountError::Unknown(name.clone()))?;
         (account.password, account.invite) = (Some(line), None);
@@ -209,14 +232,19 @@ fn password_line(name: &ActorName, new: &str, now: WallTime) -> Result<PasswordL
 ///
 /// # Errors
 /// [`AccountError::Unknown`] and what the file can be.
-pub fn make_invite(path: &Path, name: &ActorName, now: WallTime) -> Result<Secret, AccountError> {
+pub fn make_invite<'p>(
+    file: impl Into<AccountsFile<'p>>,
+    name: &ActorName,
+    now: WallTime,
+) -> Result<Secret, AccountError> {
     let (token, line) = new_invite(now)?;
-    book::change(path, |book| {
-        let account = book.accounts.get_mut(name);
-        let account = account.ok_or_else(|| AccountError::Unknown(name.clone()))?;
-        account.invite = Some(line);
-        Ok(())
-    })?;
+    file.into()
+        .change(name, "a link to set a password made", |book| {
+            let account = book.accounts.get_mut(name);
+            let account = account.ok_or_else(|| AccountError::Unknown(name.clone()))?;
+            account.invite = Some(line);
+            Ok(())
+        })?;
     Ok(token)
 }
 
@@ -297,6 +325,26 @@ pub fn accept_invite(
     })?;
     info!(account = %name, "password set by a link");
     Ok(name)
+}
+
+/// Takes what commands did off the file, once it stands in the audit.
+///
+/// # Errors
+/// What the file can be.
+pub fn forget_told(path: &Path, told: &[Told]) -> Result<(), AccountError> {
+    book::change(path, |book| {
+        book.told.retain(|one| !told.contains(one));
+        Ok(())
+    })
+}
+
+/// Where an account may, for the audit: nothing for everywhere.
+pub fn within(buildings: Option<&BTreeSet<String>>) -> String {
+    let Some(buildings) = buildings else {
+        return String::new();
+    };
+    let names: Vec<&str> = buildings.iter().map(String::as_str).collect();
+    format!(" in {}", names.join(", "))
 }
 
 /// Every account, by name.

@@ -26,11 +26,12 @@ use crate::domain::right::{Scope, ScopeError};
 use crate::domain::role::{Actor, ActorName, Role};
 use crate::error::chain;
 use crate::time::WallTime;
-use book::{Book, FILE_VERSION, Line, Stamp};
+use book::{Book, FILE_VERSION, Line, Stamp, TOLD_MAX};
 
+pub use book::{AccountsFile, Told};
 pub use manage::{
-    INVITE_LIFE, accept_invite, add, list, make_invite, make_setup, make_token, remove,
-    remove_unless_last, set_buildings, set_password, set_rights, set_role,
+    INVITE_LIFE, accept_invite, add, forget_told, list, make_invite, make_setup, make_token,
+    remove, remove_unless_last, set_buildings, set_password, set_rights, set_role, within,
 };
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password};
 pub use session::{SESSION_IDLE_MAX, SESSION_LIFE_MAX, Session, SessionKey, SessionView, Sessions};
@@ -94,6 +95,9 @@ pub enum AccountError {
     /// There are as many accounts as there may be.
     #[error("there are {ACCOUNTS_MAX} accounts already")]
     TooManyAccounts,
+    /// Commands did much while no gateway ran.
+    #[error("{TOLD_MAX} changes wait for the audit (start the gateway, which takes them into it)")]
+    TooManyTold,
     /// It is the last admin with a password.
     #[error("{0} is the last admin who can log in (make another one first)")]
     LastAdmin(ActorName),
@@ -162,6 +166,7 @@ struct Seen {
     stamp: Option<Stamp>,
     by_token: HashMap<TokenDigest, Holder>,
     by_name: HashMap<ActorName, Known>,
+    told: Vec<Told>,
 }
 
 /// What is known of an account that may log in.
@@ -188,7 +193,8 @@ impl Accounts {
 
     /// Who holds `token`. A file that cannot be read lets nobody in, and the log says why.
     ///
-    /// Reads a small file at most once every [`LOOK_AGAIN`], and only when it has changed.
+    /// Reads a small file only when it has changed; asks whether it has once every [`LOOK_AGAIN`], and for a
+    /// token that is not known.
     pub fn holder_of(&self, token: &str) -> Option<Holder> {
         self.holder_by(TokenDigest::of(token))
     }
@@ -196,7 +202,12 @@ impl Accounts {
     /// The same by a token's digest.
     pub fn holder_by(&self, token: TokenDigest) -> Option<Holder> {
         // A look-up by the digest of 256 random bits tells a guesser nothing by its time.
-        self.with_seen(|seen| seen.by_token.get(&token).cloned())
+        let known = |seen: &Seen| seen.by_token.get(&token).cloned();
+        self.with_seen(known).or_else(|| {
+            // It may have been made a moment ago: whoever was handed it uses it at once.
+            self.look_now();
+            self.with_seen(known)
+        })
     }
 
     /// The account `name`.
@@ -226,6 +237,11 @@ impl Accounts {
         let is_right = password.len() <= PASSWORD_BYTES_MAX
             && password::is_right(password, kept.as_ref().map(|(hash, _)| hash.as_ref()));
         known.filter(|_| is_right).map(|known| known.holder)
+    }
+
+    /// What commands did and the audit does not have yet.
+    pub fn told(&self) -> Vec<Told> {
+        self.with_seen(|seen| seen.told.clone())
     }
 
     /// Looks at the file at once: for who has just changed it.
@@ -258,6 +274,7 @@ impl Accounts {
         });
         seen.by_token.clear();
         seen.by_name.clear();
+        seen.told.clone_from(&book.told);
         for (name, line) in &book.accounts {
             if let Some(holder) = holder(name, line) {
                 seen.add(holder, line);

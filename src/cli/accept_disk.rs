@@ -4,10 +4,13 @@ use std::path::Path;
 
 use super::printer::Printer;
 use super::{Exit, block_on, failed, load_config};
+use crate::audit;
 use crate::config::Config;
-use crate::store::{Store, tables};
+use crate::domain::audit::{AuditAct, AuditEvent};
+use crate::store::{Store, StoreError, tables};
 use crate::supervise::Supervisor;
 use crate::telemetry;
+use crate::time::Clock;
 
 pub(super) fn accept(file: &Path, printer: &Printer) -> Exit {
     let config = match load_config(file, printer) {
@@ -31,6 +34,13 @@ pub(super) fn accept(file: &Path, printer: &Printer) -> Exit {
     block_on(printer, forget_mark(&config, printer))
 }
 
+async fn record(store: &Store, config: &Config) -> Result<(), StoreError> {
+    let detail = format!("{} taken as it is", config.footage.path.display());
+    let now = Clock::system().now();
+    let event = AuditEvent::by_command(now, AuditAct::Change, "footage disk", detail);
+    audit::append(store, event).await.map(drop)
+}
+
 /// Without a mark in the store the next start takes the folder's, or marks the folder.
 async fn forget_mark(config: &Config, printer: &Printer) -> Exit {
     let supervisor = Supervisor::new();
@@ -45,6 +55,10 @@ async fn forget_mark(config: &Config, printer: &Printer) -> Exit {
             Ok(())
         })
         .await;
+    let result = match result {
+        Ok(()) => record(&store, config).await,
+        Err(err) => Err(err),
+    };
     store.close().await;
     match result {
         Ok(()) => {

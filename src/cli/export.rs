@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::gateway_client::{Answer, GatewayArgs, GatewayClient};
-use super::import::{cannot_open, command_line, language, language_here};
+use super::import::{cannot_open, language, language_here};
 use super::printer::Printer;
 use super::{ConfigArg, Exit, block_on, failed, load_config};
 use crate::audit;
@@ -170,17 +170,8 @@ async fn record(
         ),
         What::Report => ("report", format!("{n_dwellings} dwellings")),
     };
-    let event = AuditEvent {
-        at: ledger.roster().moment().at,
-        by: Some(command_line()),
-        from: None,
-        act: AuditAct::Export,
-        target: target.to_owned(),
-        place: None,
-        detail,
-        reason: None,
-        case: None,
-    };
+    let at = ledger.roster().moment().at;
+    let event = AuditEvent::by_command(at, AuditAct::Export, target, detail);
     let recorded = audit::append(ledger.store(), event).await;
     Ok(recorded.map(|_number| made.bytes))
 }

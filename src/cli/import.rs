@@ -9,18 +9,19 @@ use url::form_urlencoded;
 use super::gateway_client::{GatewayArgs, GatewayClient};
 use super::printer::Printer;
 use super::{ConfigArg, Exit, block_on, failed, load_config};
+use crate::audit;
 use crate::config::Config;
-use crate::domain::role::{Actor, ActorName, Role};
+use crate::domain::audit::{AuditAct, AuditEvent};
+use crate::domain::role::Actor;
 use crate::gateway::{BuildError, OpenLedger};
 use crate::roster::sheet::{
     FILE_BYTES_MAX, FindingLine, ImportError, ImportOptions, ImportReport, Language, Missing,
     Progress, import as import_file,
 };
 use crate::roster::{BeyondLimit, Mode};
+use crate::store::StoreError;
 use crate::time::Clock;
 
-/// Under which name changes stand in the history that are made without a running gateway.
-const ACTOR: &str = "command-line";
 /// Width of the progress bar, in characters.
 const BAR_CHARS: usize = 30;
 
@@ -54,14 +55,6 @@ pub(super) struct ImportArgs {
     gateway: GatewayArgs,
     #[command(flatten)]
     config: ConfigArg,
-}
-
-/// Who works with the store directly.
-pub(super) fn command_line() -> Actor {
-    Actor {
-        name: ActorName::new(ACTOR).expect("it is a lower-case word"),
-        role: Role::Admin,
-    }
 }
 
 /// The word of a language.
@@ -175,7 +168,7 @@ async fn do_here(
     let ledger = OpenLedger::open(config, Clock::system()).await;
     let ledger = ledger.map_err(|err| cannot_open(&err, printer))?;
     let options = ImportOptions {
-        by: command_line(),
+        by: Actor::command_line(),
         why: args.why.clone(),
         mode: if args.skip_refused {
             Mode::SkipRefused
@@ -196,7 +189,12 @@ async fn do_here(
     };
     let progress = |progress: Progress| printer.progress(&bar(progress));
     let imported = import_file(ledger.roster(), bytes, &options, &progress).await;
+    let recorded = match &imported {
+        Ok(report) if report.applied => record(&ledger, report).await,
+        Ok(_) | Err(_) => Ok(()),
+    };
     ledger.close().await;
+    recorded.map_err(|err| failed(printer, &err))?;
     imported.map_err(|err| {
         printer.progress("");
         match (&err, args.lang.unwrap_or_else(language_here)) {
@@ -207,6 +205,12 @@ async fn do_here(
             (_, _) => failed(printer, &err),
         }
     })
+}
+
+async fn record(ledger: &OpenLedger, report: &ImportReport) -> Result<(), StoreError> {
+    let at = ledger.roster().moment().at;
+    let event = AuditEvent::by_command(at, AuditAct::Change, "roster", report.in_audit());
+    audit::append(ledger.store(), event).await.map(drop)
 }
 
 /// Says why the ledger cannot be opened, and what to do when the gateway has it.

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use super::printer::Printer;
 use super::{Exit, block_on, failed, load_config};
+use crate::audit;
 use crate::config::Config;
+use crate::domain::audit::{AuditAct, AuditEvent};
 use crate::roster::{LedgerKeys, old_file, seal_anew};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::supervise::Supervisor;
 use crate::telemetry;
+use crate::time::Clock;
 
 pub(super) fn rotate(file: &Path, printer: &Printer) -> Exit {
     let config = match load_config(file, printer) {
@@ -24,6 +27,13 @@ pub(super) fn rotate(file: &Path, printer: &Printer) -> Exit {
         return Exit::Failed;
     }
     block_on(printer, rotate_open(&config, printer))
+}
+
+async fn record(store: &Store, n_sealed: usize) -> Result<(), StoreError> {
+    let detail = format!("a new key; {n_sealed} records sealed with it");
+    let now = Clock::system().now();
+    let event = AuditEvent::by_command(now, AuditAct::Change, "ledger key", detail);
+    audit::append(store, event).await.map(drop)
 }
 
 async fn rotate_open(config: &Config, printer: &Printer) -> Exit {
@@ -42,7 +52,14 @@ async fn rotate_open(config: &Config, printer: &Printer) -> Exit {
             return failed(printer, &err);
         }
     };
+    let recorded = match &sealed {
+        Ok(n_sealed) => record(&store, *n_sealed).await,
+        Err(_) => Ok(()),
+    };
     store.close().await;
+    if let Err(err) = recorded {
+        return failed(printer, &err);
+    }
     match sealed {
         Ok(n_sealed) => {
             printer.out(&format!(

@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::printer::Printer;
 use super::{ConfigArg, Exit, failed, load_config};
-use crate::account::{self, AccountError, PASSWORD_BYTES_MAX};
+use crate::account::{self, AccountError, AccountsFile, PASSWORD_BYTES_MAX};
 use crate::config::Config;
 use crate::domain::role::{ActorName, Role};
 use crate::domain::secret::Secret;
@@ -136,8 +136,9 @@ enum UserError {
 }
 
 fn run(command: &UserCommand, config: &Config, printer: &Printer) -> Result<(), UserError> {
-    let file = config.web.accounts_file.as_path();
+    let path = config.web.accounts_file.as_path();
     let now = Clock::system().now();
+    let file = AccountsFile::by_command(path, now);
     match command {
         UserCommand::Add {
             name,
@@ -150,7 +151,7 @@ fn run(command: &UserCommand, config: &Config, printer: &Printer) -> Result<(), 
         }
         UserCommand::Invite { name, role, .. } => {
             if let Some(role) = role {
-                make_if_new(file, name, *role)?;
+                make_if_new(config, file, name, *role)?;
             }
             print_link(config, &account::make_invite(file, name, now)?, printer);
         }
@@ -167,7 +168,7 @@ fn run(command: &UserCommand, config: &Config, printer: &Printer) -> Result<(), 
             name, buildings, ..
         } => account::set_buildings(file, name, set_of(buildings))?,
         UserCommand::Remove { name, .. } => account::remove(file, name)?,
-        UserCommand::List { .. } => list(file, printer)?,
+        UserCommand::List { .. } => list(path, printer)?,
     }
     Ok(())
 }
@@ -176,10 +177,15 @@ fn set_of(buildings: &[String]) -> Option<BTreeSet<String>> {
     (!buildings.is_empty()).then(|| buildings.iter().cloned().collect())
 }
 
-fn make_if_new(file: &Path, name: &ActorName, role: Role) -> Result<(), AccountError> {
+fn make_if_new(
+    config: &Config,
+    file: AccountsFile<'_>,
+    name: &ActorName,
+    role: Role,
+) -> Result<(), AccountError> {
     match account::add(file, name, role, None) {
         Err(AccountError::Exists(name)) => {
-            let accounts = account::list(file)?;
+            let accounts = account::list(&config.web.accounts_file)?;
             let is = accounts.into_iter().find(|one| one.name == name);
             match is.map(|one| one.role) {
                 Some(is) if is != role => Err(AccountError::OtherRole {

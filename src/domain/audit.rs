@@ -174,6 +174,26 @@ impl std::fmt::Display for Hash {
 }
 
 impl AuditEvent {
+    /// Something that a command did, on the machine itself.
+    pub fn by_command(
+        at: WallTime,
+        act: AuditAct,
+        target: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> AuditEvent {
+        AuditEvent {
+            at,
+            by: Some(Actor::command_line()),
+            from: None,
+            act,
+            target: target.into(),
+            place: None,
+            detail: detail.into(),
+            reason: None,
+            case: None,
+        }
+    }
+
     /// What lists and exports show of the record `number`, in the order of an export's columns.
     pub fn columns(&self, number: u64) -> [String; 11] {
         let by = self.by.as_ref();

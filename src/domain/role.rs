@@ -145,6 +145,16 @@ pub struct Actor {
     pub role: Role,
 }
 
+impl Actor {
+    /// Whoever runs a command on the machine: who may do that, may everything.
+    pub fn command_line() -> Actor {
+        Actor {
+            name: ActorName::new("command-line").expect("it is a lower-case word"),
+            role: Role::Admin,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

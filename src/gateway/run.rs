@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, info_span, warn};
 
 use super::site::Site;
-use super::{Events, Gateway, Parts, card_lists};
+use super::{Events, Gateway, Parts, card_lists, told};
 use crate::audit;
 use crate::camera::CameraEvent;
 use crate::config::Config;
@@ -102,6 +102,12 @@ impl Gateway {
             feed: feed_tasks,
             clips: supervisor.group(),
         };
+        let told = told::follow(
+            api.accounts.clone(),
+            parts.store.clone(),
+            groups.pipeline.token(),
+        );
+        groups.pipeline.vital("told", info_span!("told"), told);
         let tls = web_door.tls.clone();
         let sessions = api.sessions.clone().run(groups.web.token());
         groups

@@ -43,6 +43,16 @@ impl ImportReport {
         self.counts.values().sum()
     }
 
+    /// What the audit says of it.
+    pub fn in_audit(&self) -> String {
+        format!(
+            "imported: {} rows, {} changes, {} rows refused",
+            self.rows,
+            self.n_changes(),
+            self.refused_rows
+        )
+    }
+
     pub(super) fn add_change(&mut self, planned: &Planned) {
         let word = planned.change.word();
         *self.counts.entry(word.to_owned()).or_default() += 1;

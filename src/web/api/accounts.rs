@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{self, Account, SessionView};
+use crate::account::{self, Account, SessionView, within};
 use crate::domain::audit::AuditAct;
 use crate::domain::role::{ActorName, Role};
 use crate::supervise::blocking;
@@ -246,14 +246,6 @@ pub(crate) async fn end_session(
 
 fn name(text: &str) -> Result<ActorName, Problem> {
     ActorName::new(text).map_err(|err| Problem::bad_request(format!("name: {err}")))
-}
-
-fn within(buildings: Option<&BTreeSet<String>>) -> String {
-    let Some(buildings) = buildings else {
-        return String::new();
-    };
-    let names: Vec<&str> = buildings.iter().map(String::as_str).collect();
-    format!(" in {}", names.join(", "))
 }
 
 async fn changed(

@@ -361,9 +361,9 @@ impl From<AccountError> for Problem {
             AccountError::Unknown(_) => (StatusCode::NOT_FOUND, "not-found"),
             AccountError::Exists(_) => (StatusCode::CONFLICT, "account-exists"),
             AccountError::LastAdmin(_) => (StatusCode::CONFLICT, "last-admin"),
-            AccountError::TooManyTokens(_) | AccountError::TooManyAccounts => {
-                (StatusCode::CONFLICT, "too-many")
-            }
+            AccountError::TooManyTokens(_)
+            | AccountError::TooManyAccounts
+            | AccountError::TooManyTold => (StatusCode::CONFLICT, "too-many"),
             AccountError::OtherRole { .. } => (StatusCode::CONFLICT, "other-role"),
             AccountError::Scope(_) => (StatusCode::BAD_REQUEST, "bad-buildings"),
             AccountError::Password(_) => (StatusCode::BAD_REQUEST, "weak-password"),

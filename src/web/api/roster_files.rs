@@ -117,13 +117,7 @@ pub(crate) async fn import(
         "roster imported"
     );
     if report.applied {
-        let detail = format!(
-            "imported: {} rows, {} changes, {} rows refused",
-            report.rows,
-            report.n_changes(),
-            report.refused_rows
-        );
-        looks::changed(&api, &principal, "roster", None, detail).await?;
+        looks::changed(&api, &principal, "roster", None, report.in_audit()).await?;
     }
     Ok((status_of(&report), Json(report)).into_response())
 }

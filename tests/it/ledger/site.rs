@@ -90,14 +90,27 @@ impl Site {
         self.dir.path().join(name)
     }
 
-    /// A new token; it is known when this returns.
-    pub(crate) async fn token(&self, name: &str, role: &str) -> String {
+    /// Runs `stairgate user …`; what it prints. The audit has it when this returns.
+    pub(crate) async fn user(&self, args: &[&str]) -> String {
         let config = self.path("gateway.toml");
         let config = config.to_str().unwrap();
-        let args = ["user", "token", name, "--role", role, "--config", config];
+        let args = [&["user"], args, &["--config", config]].concat();
         let output = gateway::run(&args).await;
         assert!(output.status.success(), "{output:?}");
-        let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        eventually_ok("the audit has it", Duration::from_secs(5), || async {
+            let accounts = std::fs::read_to_string(self.path("accounts.json")).unwrap();
+            match accounts.contains("\"told\"") {
+                true => Err("it waits"),
+                false => Ok(()),
+            }
+        })
+        .await;
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A new token; it is known when this returns.
+    pub(crate) async fn token(&self, name: &str, role: &str) -> String {
+        let token = self.user(&["token", name, "--role", role]).await;
         eventually_ok("the token is known", Duration::from_secs(5), || async {
             let answer = self.get_as(Some(&token), "/api/v1/dwellings").await;
             // Known is who is let in, or told that it needs another role.
