@@ -33,12 +33,25 @@ const SETUP_LINK: &str = "/#/setup/";
 pub(super) struct EstateOptions {
     /// Cameras, and doors.
     n_cameras: usize,
+    /// Is the gateway not told of them?
+    is_untold: bool,
 }
 
 impl EstateOptions {
     /// The demo's site of so many cameras.
     pub(super) fn new(n_cameras: usize) -> EstateOptions {
-        EstateOptions { n_cameras }
+        EstateOptions {
+            n_cameras,
+            is_untold: false,
+        }
+    }
+
+    /// The same on the wall, but a gateway that knows no stairwell yet.
+    pub(super) fn untold(n_cameras: usize) -> EstateOptions {
+        EstateOptions {
+            n_cameras,
+            is_untold: true,
+        }
     }
 }
 
@@ -49,8 +62,9 @@ pub(super) struct Estate {
     control: String,
     dir: tempfile::TempDir,
     supervisor: Supervisor,
-    // End when they are dropped.
-    _police: Receiver,
+    cameras: Vec<Url>,
+    // Ends when it is dropped.
+    police: Receiver,
 }
 
 impl Estate {
@@ -68,17 +82,24 @@ impl Estate {
             web: web.parse().unwrap(),
             police: Url::parse(&police.url()).unwrap(),
         };
-        let secret = Secret::new("a shared secret of the test");
-        let config = site.write_files(dir.path(), &addresses, &secret).unwrap();
-        let mut gateway = Gateway::start(&config, &web).await;
-        // The demo has one on purpose.
-        gateway.expect("dwelling has more cardholders than its limit");
+        let gateway = if options.is_untold {
+            untold_gateway(dir.path(), &addresses).await
+        } else {
+            let secret = Secret::new("a shared secret of the test");
+            let config = site.write_files(dir.path(), &addresses, &secret).unwrap();
+            let mut gateway = Gateway::start(&config, &web).await;
+            // The demo has one on purpose.
+            gateway.expect("dwelling has more cardholders than its limit");
+            gateway
+        };
         let doors = doors(&site, mqtt, &supervisor);
         let waits: Vec<SimDoor> = doors.all().cloned().collect();
-        eventually("the doors are online", STARTS_WITHIN, || {
-            waits.iter().all(SimDoor::is_online)
-        })
-        .await;
+        if !options.is_untold {
+            eventually("the doors are online", STARTS_WITHIN, || {
+                waits.iter().all(SimDoor::is_online)
+            })
+            .await;
+        }
         let control = control::serve(&site, cameras, doors, &supervisor).await;
         Estate {
             gateway,
@@ -86,7 +107,8 @@ impl Estate {
             control,
             dir,
             supervisor,
-            _police: police,
+            cameras: addresses.cameras,
+            police,
         }
     }
 
@@ -99,6 +121,7 @@ impl Estate {
                 "there is no {made}: run `make console`"
             );
         }
+        let cameras: Vec<&str> = self.cameras.iter().map(Url::as_str).collect();
         let mut command = tokio::process::Command::new("node");
         command
             .arg(&script)
@@ -108,6 +131,8 @@ impl Estate {
             .env("STAIRGATE_CONTROL", &self.control)
             .env("STAIRGATE_SETUP", self.setup_token())
             .env("STAIRGATE_SCREENS", in_package(SCREENS))
+            .env("STAIRGATE_CAMERAS", cameras.join(" "))
+            .env("STAIRGATE_POLICE", self.police.url())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let ended = tokio::time::timeout(SCENARIO_MAX, command.output()).await;
@@ -138,6 +163,38 @@ impl Estate {
             .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
             .collect()
     }
+}
+
+/// Nothing but what a gateway cannot do without.
+async fn untold_gateway(folder: &Path, addresses: &DemoAddresses) -> Gateway {
+    let DemoAddresses { mqtt, web, .. } = addresses;
+    let text = format!(
+        r#"# Written by hand.
+[compound]
+id = "{DEMO_COMPOUND}"
+name = "Test"
+time_zone = "Asia/Shanghai"
+
+[store]
+path = "store"
+
+[footage]
+path = "footage"
+free_space_floor = "1%"
+
+[mqtt]
+listen = "{mqtt}"
+
+[web]
+listen = "{web}"
+"#
+    );
+    let config = folder.join("gateway.toml");
+    std::fs::write(&config, text).unwrap();
+    let mut gateway = Gateway::spawn(&config, &web.to_string(), &[]);
+    gateway.expect("configuration problem");
+    gateway.ready().await;
+    gateway
 }
 
 async fn cameras(site: &DemoSite, folder: &Path, supervisor: &Supervisor) -> SimCameras {

@@ -69,3 +69,19 @@ async fn every_look_leaves_a_line_and_an_account_can_be_ended() {
     estate.play("audit").await;
     estate.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_site_is_set_up_in_the_browser() {
+    let mut estate = Estate::start(EstateOptions::untold(2)).await;
+    // Its doors knock before they are known.
+    estate.gateway.expect("door");
+    estate.play("install").await;
+    estate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_the_office_fits_and_can_be_used_by_all() {
+    let estate = Estate::start(EstateOptions::new(4)).await;
+    estate.play("office-pages").await;
+    estate.stop().await;
+}
