@@ -278,18 +278,13 @@ async fn show_clips(store: &Store, http: SocketAddr, printer: &Printer) -> ! {
     let mut timer = tokio::time::interval(LOOK_EVERY);
     loop {
         timer.tick().await;
-        let newest = store
-            .scan(tables::ENTRIES_BY_TIME, &())
-            .rev()
-            .take(LOOK_BACK);
-        let ids: Vec<EntryId> = newest.flatten().map(|((_, id), ())| id).collect();
-        for id in ids.into_iter().rev() {
+        let newest = store.scan(tables::ENTRIES, &()).rev().take(LOOK_BACK);
+        let entries: Vec<Entry> = newest.flatten().map(|(_, entry)| entry).collect();
+        for entry in entries.into_iter().rev() {
+            let id = entry.id;
             if pending.get(&id) == Some(&false) {
                 continue;
             }
-            let Ok(Some(entry)) = store.get(tables::ENTRIES, &id) else {
-                continue;
-            };
             let is_pending = entry.clip().state == ClipState::Pending;
             pending.insert(id, is_pending);
             if !is_pending {

@@ -251,7 +251,7 @@ impl ClipDesk {
         if matches!(outcome, ClipOutcome::Missed(_)) {
             return Ok(Sum::None);
         }
-        let Some(entry) = self.store.get(tables::ENTRIES, &id)? else {
+        let Some(entry) = self.store.entry(&id)? else {
             return Ok(Sum::None);
         };
         let of_camera = |clip: &&ClipRecord| clip.camera.as_ref() == Some(camera);
@@ -283,7 +283,7 @@ impl ClipDesk {
         let now = self.clock.now();
         for row in self.store.scan(tables::PENDING_CLIPS, &()) {
             let (id, ()) = row?;
-            let Some(entry) = self.store.get(tables::ENTRIES, &id)? else {
+            let Some(entry) = self.store.entry(&id)? else {
                 continue;
             };
             for clip in entry

@@ -54,7 +54,7 @@ pub(super) fn settle_clip(
     camera: &CameraId,
     settlement: &Settlement,
 ) -> Result<bool, StoreError> {
-    let Some(mut entry) = txn.get(tables::ENTRIES, &id)? else {
+    let Some(mut entry) = txn.entry(&id)? else {
         return Ok(false);
     };
     let waiting = |clip: &&mut ClipRecord| {
@@ -68,7 +68,7 @@ pub(super) fn settle_clip(
     for span in &clip.spans {
         txn.put(tables::FOOTAGE_USES, &(span.file.clone(), id), &())?;
     }
-    txn.put(tables::ENTRIES, &id, &entry)?;
+    txn.put_entry(&entry)?;
     if !has_pending_clip(&entry) {
         txn.delete(tables::PENDING_CLIPS, &id);
     }
@@ -103,11 +103,10 @@ pub(super) struct Settlement {
 /// # Errors
 /// [`StoreError`] of the transaction.
 pub(super) fn remove_entry(txn: &mut Txn<'_>, id: EntryId) -> Result<(), StoreError> {
-    let Some(entry) = txn.get(tables::ENTRIES, &id)? else {
+    let Some(entry) = txn.entry(&id)? else {
         return Ok(());
     };
-    txn.delete(tables::ENTRIES, &id);
-    txn.delete(tables::ENTRIES_BY_TIME, &(entry.received_at, id));
+    txn.delete(tables::ENTRIES, &(entry.received_at, id));
     txn.delete(
         tables::ENTRIES_BY_DOOR,
         &(entry.door.clone(), entry.received_at, id),
@@ -131,8 +130,7 @@ pub(super) fn remove_entry(txn: &mut Txn<'_>, id: EntryId) -> Result<(), StoreEr
 
 fn put_entry_rows(txn: &mut Txn<'_>, entry: &Entry) -> Result<(), StoreError> {
     let id = entry.id;
-    txn.put(tables::ENTRIES, &id, entry)?;
-    txn.put(tables::ENTRIES_BY_TIME, &(entry.received_at, id), &())?;
+    txn.put_entry(entry)?;
     txn.put(
         tables::ENTRIES_BY_DOOR,
         &(entry.door.clone(), entry.received_at, id),

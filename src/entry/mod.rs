@@ -13,6 +13,7 @@ mod pipeline;
 mod placement;
 mod retention;
 mod shared;
+mod take_over;
 
 pub use clips::ClipDesk;
 pub use conditions::Conditions;
@@ -20,3 +21,4 @@ pub use next_card::{CAPTURE_KEPT, Captured, NextCards, Waited};
 pub use pipeline::{EntryMetrics, EntryOptions, Pipeline};
 pub use retention::remove_old;
 pub use shared::{LastSeen, SharedRule};
+pub use take_over::take_over;

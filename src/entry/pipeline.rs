@@ -31,7 +31,7 @@ use crate::domain::swipe::Swipe;
 use crate::door::{Ack, DoorEvent, Doors};
 use crate::outbox::Outbox;
 use crate::roster::Roster;
-use crate::store::{Store, StoreError, tables};
+use crate::store::{Store, StoreError};
 use crate::supervise::crash_point;
 use crate::telemetry::Registry;
 
@@ -284,7 +284,7 @@ impl Pipeline {
     /// A repeated swipe may mean that our first answer was lost.
     fn answer_again(&self, swipe: &Swipe, id: EntryId) -> Result<(), StoreError> {
         if self.options.load().online_doors.contains(&swipe.door)
-            && let Some(entry) = self.store.get(tables::ENTRIES, &id)?
+            && let Some(entry) = self.store.entry(&id)?
         {
             self.doors.decide(&swipe.door, &swipe.key, &entry.decision);
         }

@@ -7,7 +7,7 @@ use super::commit::remove_entry;
 use crate::domain::alert::{Delivery, DeliveryState};
 use crate::domain::id::{AlertId, EntryId, LinkageId};
 use crate::outbox::{self, LINKAGES_MAX};
-use crate::store::{Store, StoreError, Table, Txn, tables};
+use crate::store::{Record, Store, StoreError, Table, Txn, tables};
 use crate::time::WallTime;
 
 /// Rows removed in one transaction, so that swipes are not kept waiting.
@@ -29,7 +29,7 @@ const ALERTS_LINGER: Duration = Duration::from_secs(2 * 86_400);
 pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<usize, StoreError> {
     let mut n_removed = 0;
     loop {
-        let old = older_than(store, tables::ENTRIES_BY_TIME, now.minus(keep))?;
+        let old = older_than(store, tables::ENTRIES, now.minus(keep))?;
         if old.is_empty() {
             break;
         }
@@ -38,8 +38,8 @@ pub async fn remove_old(store: &Store, now: WallTime, keep: Duration) -> Result<
             .write(move |txn| {
                 for row in old {
                     remove_entry(txn, row.1)?;
-                    // Also when its entry is gone, so that this ends.
-                    txn.delete(tables::ENTRIES_BY_TIME, &row);
+                    // Also when it has no dedup key any more, so that this ends.
+                    txn.delete(tables::ENTRIES, &row);
                 }
                 Ok(())
             })
@@ -111,7 +111,7 @@ fn remove_alert(
     };
     let under_way = |row: &((AlertId, LinkageId), Delivery)| row.1.state == DeliveryState::Waiting;
     let entry_kept = match alert.entry {
-        Some(entry) => txn.contains(tables::ENTRIES, &entry)?,
+        Some(entry) => txn.entry(&entry)?.is_some(),
         None => false,
     };
     let case = txn.get(tables::CASES, &id)?;
@@ -134,14 +134,14 @@ fn remove_alert(
     Ok(())
 }
 
-fn older_than(
+fn older_than<V: Record>(
     store: &Store,
-    table: Table<(WallTime, EntryId), ()>,
+    table: Table<(WallTime, EntryId), V>,
     limit: WallTime,
 ) -> Result<Vec<(WallTime, EntryId)>, StoreError> {
     let mut old = Vec::new();
     for row in store.scan(table, &()).take(BATCH_MAX) {
-        let (key, ()) = row?;
+        let (key, _) = row?;
         if key.0 >= limit {
             break;
         }
@@ -152,4 +152,4 @@ fn older_than(
 
 #[cfg(test)]
 #[path = "retention_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -21,14 +21,14 @@ const KEEP: Duration = Duration::from_secs(40 * 86_400);
 /// The day on which the first entry is made.
 const FIRST: WallTime = WallTime::from_unix_ms(1_795_307_415_120);
 
-struct Bed {
-    store: Store,
+pub(in crate::entry) struct Bed {
+    pub(in crate::entry) store: Store,
     policy: RaisePolicy,
     _folder: tempfile::TempDir,
 }
 
 impl Bed {
-    fn new() -> Bed {
+    pub(in crate::entry) fn new() -> Bed {
         let folder = tempfile::tempdir().unwrap();
         let options = StoreOptions {
             path: folder.path().join("store"),
@@ -57,7 +57,7 @@ impl Bed {
         let policy = self.policy.clone();
         let work = move |txn: &mut Txn<'_>| commit(txn, assembled, &policy);
         assert_eq!(self.store.write(work).await.unwrap(), Committed::New);
-        let entry = self.store.get(tables::ENTRIES, &id).unwrap().unwrap();
+        let entry = self.store.entry(&id).unwrap().unwrap();
         (id, entry.alerts[0])
     }
 
@@ -91,7 +91,7 @@ impl Bed {
     }
 
     fn has_entry(&self, id: EntryId) -> bool {
-        self.store.get(tables::ENTRIES, &id).unwrap().is_some()
+        self.store.entry(&id).unwrap().is_some()
     }
 
     fn has_alert(&self, id: AlertId) -> bool {
@@ -107,7 +107,7 @@ fn linkage() -> LinkageId {
     LinkageId::new("duty-room").unwrap()
 }
 
-fn assembled(seq: u64, at: WallTime) -> Assembled {
+pub(in crate::entry) fn assembled(seq: u64, at: WallTime) -> Assembled {
     let door = DoorId::new("b03-u2-door").unwrap();
     let key = SwipeKey {
         boot: "5f3a".to_owned(),

@@ -21,7 +21,6 @@ use crate::domain::clip::{ClipRecord, ClipState};
 use crate::domain::entry::Entry;
 use crate::domain::id::EntryId;
 use crate::linkage::grpc::wire;
-use crate::store::tables;
 
 /// Bytes of a chunk, at most (the contract of `GetClip`).
 const CHUNK_BYTES: usize = 64 << 10;
@@ -50,7 +49,7 @@ pub(super) async fn open(
         .parse()
         .map_err(|err| Status::invalid_argument(format!("entry_id: {err}")))?;
     let base = &service.0.base;
-    let entry = base.store.get(tables::ENTRIES, &id);
+    let entry = base.store.entry(&id);
     let entry = entry
         .map_err(|err| internal("get clip", &err))?
         .ok_or_else(|| Status::not_found("no such entry"))?;

@@ -207,7 +207,7 @@ fn lose_clips(
     name: &FootageName,
     now: WallTime,
 ) -> Result<(), StoreError> {
-    let Some(mut entry) = txn.get(tables::ENTRIES, &id)? else {
+    let Some(mut entry) = txn.entry(&id)? else {
         return Ok(());
     };
     let mut freed: Vec<FootageName> = Vec::new();
@@ -227,7 +227,7 @@ fn lose_clips(
             txn.delete(tables::FOOTAGE_USES, &(file, id));
         }
     }
-    txn.put(tables::ENTRIES, &id, &entry)
+    txn.put_entry(&entry)
 }
 
 /// Unlinks doomed files and forgets them. A file that cannot be unlinked stays doomed.

@@ -3,6 +3,7 @@
 use super::BuildError;
 use super::options;
 use crate::config::Config;
+use crate::entry;
 use crate::outbox::{Outbox, OutboxBase, OutboxOptions};
 use crate::roster::{LedgerBase, Roster, open_site_key};
 use crate::store::{Store, StoreOptions};
@@ -35,6 +36,7 @@ impl OpenLedger {
         };
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
+        entry::take_over(&store).await.map_err(BuildError::Store)?;
         let linkages =
             options::linkages(config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {

@@ -10,6 +10,7 @@ mod options;
 mod reload;
 mod run;
 mod site;
+mod told;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::clip::{ClipShelf, ShelfOptions};
 use crate::config::Config;
 use crate::domain::secret::Secret;
 use crate::door::{DoorError, DoorEvent, Doors};
-use crate::entry::{ClipDesk, Conditions, EntryMetrics, LastSeen, NextCards, Pipeline};
+use crate::entry::{self, ClipDesk, Conditions, EntryMetrics, LastSeen, NextCards, Pipeline};
 use crate::feed::{Feed, FeedBase, FeedError};
 use crate::footage::{ClipSettled, DiskReport, Footage, FootageError};
 use crate::linkage::SetupError;
@@ -185,6 +186,9 @@ impl Gateway {
         // In a group of its own: the writer ends after everything that may still write.
         let store = Store::open(&store_options, &supervisor.group(), &mut registry)
             .map_err(BuildError::Store)?;
+        // Before anything reads it.
+        audit::take_over(&store).await.map_err(BuildError::Store)?;
+        entry::take_over(&store).await.map_err(BuildError::Store)?;
         let linkages =
             options::linkages(&config, &clock, &supervisor).map_err(BuildError::Linkage)?;
         let base = OutboxBase {
@@ -287,7 +291,6 @@ impl Gateway {
             next_cards: next_cards.clone(),
             metrics: EntryMetrics::register(&mut registry),
         };
-        audit::take_over(&store).await.map_err(BuildError::Store)?;
         let accounts = Accounts::at(&config.web.accounts_file);
         let setup = account::make_setup(accounts.path(), clock.now());
         let setup = setup.map_err(BuildError::Accounts)?;

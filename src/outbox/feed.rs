@@ -91,7 +91,7 @@ pub(super) fn envelope(
     include: &Include,
 ) -> Result<AlertEnvelope, StoreError> {
     let entry = match alert.entry {
-        Some(entry) => store.get(tables::ENTRIES, &entry)?,
+        Some(entry) => store.entry(&entry)?,
         None => None,
     };
     let case = store.get(tables::CASES, &alert.id)?;

@@ -9,6 +9,7 @@
 //! **`flush` of sled 0.34.7 is not durable on Linux by itself** (it uses `sync_file_range`), so a
 //! commit is `flush` and then `fdatasync` of its `db` file.
 
+mod entry;
 mod error;
 mod key;
 mod metrics;

@@ -124,10 +124,13 @@ pub mod tables {
     /// Counters and versions by name.
     pub const META: Table<String, u64> = Table::new(1, "meta");
 
-    /// Entries by id.
-    pub const ENTRIES: Table<EntryId, Entry> = Table::new(10, "entries");
-    /// Entries by arrival: every entry has exactly one row.
-    pub const ENTRIES_BY_TIME: Table<(WallTime, EntryId), ()> = Table::new(11, "entries-by-time");
+    /// Entries by arrival, which [`SEEN`] knows of each id: [`Store::entry`](super::Store::entry).
+    pub const ENTRIES: Table<(WallTime, EntryId), Entry> = Table::new(18, "entries");
+    /// Entries by id, from before they lay by arrival; moved to [`ENTRIES`] at the next start.
+    pub const OLD_ENTRIES: Table<EntryId, Entry> = Table::new(10, "old-entries");
+    /// The same by arrival.
+    pub const OLD_ENTRIES_BY_TIME: Table<(WallTime, EntryId), ()> =
+        Table::new(11, "old-entries-by-time");
     /// Entries by door and arrival: every entry has exactly one row.
     pub const ENTRIES_BY_DOOR: Table<(DoorId, WallTime, EntryId), ()> =
         Table::new(12, "entries-by-door");

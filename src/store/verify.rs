@@ -30,8 +30,8 @@ impl fmt::Display for Finding {
 /// [`StoreError`] when a table cannot be read at all.
 pub fn verify(store: &Store) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Findings(Vec::new());
-    entries(store, &mut findings)?;
     entry_rows(store, &mut findings)?;
+    entries(store, &mut findings)?;
     alerts(store, &mut findings)?;
     deliveries(store, &mut findings)?;
     super::verify_cases::verify(store, &mut findings)?;
@@ -54,18 +54,16 @@ impl Findings {
 
 fn entries(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
     for row in store.scan(tables::ENTRIES, &()) {
-        let (id, entry) = row?;
-        let time_row = (entry.received_at, id);
-        findings.expect(entry.id == id, || {
-            format!("entry {id} carries the id {}", entry.id)
+        let ((at, id), entry) = row?;
+        findings.expect(entry.id == id && entry.received_at == at, || {
+            format!(
+                "entry {id} of {at} carries the id {} and arrived at {}",
+                entry.id, entry.received_at
+            )
         });
         findings.expect(!entry.clips.is_empty(), || {
             format!("entry {id} has no clip record")
         });
-        findings.expect(
-            store.get(tables::ENTRIES_BY_TIME, &time_row)?.is_some(),
-            || format!("entry {id} is missing from the list by time"),
-        );
         let door_row = (entry.door.clone(), entry.received_at, id);
         findings.expect(
             store.get(tables::ENTRIES_BY_DOOR, &door_row)?.is_some(),
@@ -78,8 +76,8 @@ fn entries(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
                 || format!("entry {id} is missing from the list by dwelling"),
             );
         }
-        findings.expect(store.get(tables::SEEN, &id)?.is_some(), || {
-            format!("entry {id} has no dedup key")
+        findings.expect(store.get(tables::SEEN, &id)? == Some(at), || {
+            format!("entry {id} has no dedup key of {at}")
         });
         let pending = entry
             .clips
@@ -108,24 +106,20 @@ fn entries(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
 }
 
 fn entry_rows(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
-    for row in store.scan(tables::ENTRIES_BY_TIME, &()) {
-        let ((at, id), ()) = row?;
-        let entry = store.get(tables::ENTRIES, &id)?;
-        findings.expect(entry.is_some_and(|entry| entry.received_at == at), || {
-            format!("the list by time has {id} at {at}, the entry does not")
-        });
-    }
+    let is_old = store.scan(tables::OLD_ENTRIES, &()).next().is_some();
+    findings.expect(!is_old, || {
+        "the store is of an older program (start the gateway once, which takes it over)".to_owned()
+    });
     for row in store.scan(tables::ENTRIES_BY_DOOR, &()) {
         let ((door, at, id), ()) = row?;
-        let entry = store.get(tables::ENTRIES, &id)?;
-        findings.expect(
-            entry.is_some_and(|entry| entry.door == door && entry.received_at == at),
-            || format!("the list by door has {id} at {door}, the entry does not"),
-        );
+        let entry = store.get(tables::ENTRIES, &(at, id))?;
+        findings.expect(entry.is_some_and(|entry| entry.door == door), || {
+            format!("the list by door has {id} at {door}, the entry does not")
+        });
     }
     for row in store.scan(tables::PENDING_CLIPS, &()) {
         let (id, ()) = row?;
-        findings.expect(store.get(tables::ENTRIES, &id)?.is_some(), || {
+        findings.expect(store.entry(&id)?.is_some(), || {
             format!("a clip of {id} is pending, the entry does not exist")
         });
     }
@@ -228,7 +222,7 @@ fn footage(store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
         findings.expect(store.get(tables::FOOTAGE, &file)?.is_some(), || {
             format!("{file} is shown by {entry} but is not in the index of footage")
         });
-        findings.expect(store.get(tables::ENTRIES, &entry)?.is_some(), || {
+        findings.expect(store.entry(&entry)?.is_some(), || {
             format!("{file} is counted as shown by {entry}, which does not exist")
         });
     }

@@ -31,8 +31,8 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// Reads after a commit for each of its changes. Two keep up (100,000 entries in batches of 10,000 changes:
 /// 220 MB instead of 1,550; one second to open instead of six), at 0.3 µs each.
 const READS_FOR_EACH_CHANGE: usize = 2;
-/// Format of the store as a whole, in `META` under `format`.
-const FORMAT: u32 = 1;
+/// Format of the store as a whole, in `META` under `format`. Before 2 entries lay by id.
+const FORMAT: u32 = 2;
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -275,20 +275,21 @@ impl Store {
     fn check_format(&self) -> Result<(), StoreError> {
         let key = "format".to_owned();
         let found = self.get(tables::META, &key)?;
-        match found {
-            None => {
+        match found.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
+            Some(FORMAT) => Ok(()),
+            Some(found) if found > FORMAT => Err(StoreError::TooNew {
+                path: self.path.to_path_buf(),
+                found,
+                known: FORMAT,
+            }),
+            // What is older is taken over row by row; an older program must not open it from here on.
+            Some(_) | None => {
                 let bytes = tables::META.encode(&u64::from(FORMAT))?;
                 self.db
                     .insert(tables::META.key_bytes(&key), bytes)
                     .map_err(|source| read_error(&tables::META, source))?;
                 Ok(())
             }
-            Some(found) if found > u64::from(FORMAT) => Err(StoreError::TooNew {
-                path: self.path.to_path_buf(),
-                found: u32::try_from(found).unwrap_or(u32::MAX),
-                known: FORMAT,
-            }),
-            Some(_) => Ok(()),
         }
     }
 }
@@ -491,21 +492,21 @@ mod tests {
         let seen = store
             .write(move |txn| {
                 for ms in [3, 1, 2] {
-                    txn.put(tables::ENTRIES_BY_TIME, &row(ms), &())?;
+                    txn.put(tables::SEEN_ALONE, &row(ms), &())?;
                 }
-                txn.delete(tables::ENTRIES_BY_TIME, &row(2));
-                txn.scan(tables::ENTRIES_BY_TIME, &(), 10)
+                txn.delete(tables::SEEN_ALONE, &row(2));
+                txn.scan(tables::SEEN_ALONE, &(), 10)
             })
             .await
             .unwrap();
         assert_eq!(seen, vec![(row(1), ()), (row(3), ())]);
         let newest = store
-            .scan(tables::ENTRIES_BY_TIME, &())
+            .scan(tables::SEEN_ALONE, &())
             .next_back()
             .unwrap()
             .unwrap();
         assert_eq!(newest.0, row(3));
-        let before = store.range(tables::ENTRIES_BY_TIME, &(), None, Some(&row(3)));
+        let before = store.range(tables::SEEN_ALONE, &(), None, Some(&row(3)));
         assert_eq!(before.count(), 1);
     }
 

@@ -378,7 +378,8 @@ async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
             }
             let key = (entry.clips[0].spans[0].file.clone(), entry.id);
             txn.put(tables::FOOTAGE_USES, &key, &())?;
-            txn.put(tables::ENTRIES, &entry.id, &entry)?;
+            txn.put(tables::SEEN, &entry.id, &entry.received_at)?;
+            txn.put_entry(&entry)?;
             txn.put(tables::ALERTS_BY_ENTRY, &(entry.id, delivery.alert), &())?;
             let key = (delivery.alert, delivery.linkage.clone());
             txn.put(tables::DELIVERIES, &key, &delivery)
@@ -397,7 +398,7 @@ async fn below_the_floor_only_what_no_alert_waits_for_is_deleted() {
     assert_eq!([there(0), there(1), there(2)], [true, false, false]);
     assert_eq!(site.rows().len(), 1);
     let clip_of = |n| {
-        let entry = site.store.get(tables::ENTRIES, &entry(n)).unwrap();
+        let entry = site.store.entry(&entry(n)).unwrap();
         entry.unwrap().clips[0].clone()
     };
     assert_eq!(clip_of(1).state, ClipState::Whole);

@@ -170,7 +170,7 @@ pub(crate) fn find(
     let id: EntryId = id
         .parse()
         .map_err(|err| Problem::bad_request(format!("entry id: {err}")))?;
-    let entry = api.store.get(tables::ENTRIES, &id)?;
+    let entry = api.store.entry(&id)?;
     let entry =
         entry.ok_or_else(|| Problem::not_found("no such entry; it may be past its retention"))?;
     authorise(principal, action, Some(&entry.place))?;
@@ -245,11 +245,7 @@ fn page(store: &Store, query: &EntriesQuery, places: &Wanted) -> Result<Page<Ent
     let until = query.to.unwrap_or(WallTime::from_unix_ns(i64::MAX));
     let from = query.from.unwrap_or(WallTime::from_unix_ns(i64::MIN));
     let least = EntryId::from_bytes([0; 16]);
-    let pick = |id: EntryId| -> Result<Option<EntryView>, Problem> {
-        // The row may go between reading the index and the record.
-        let Some(entry) = store.get(tables::ENTRIES, &id)? else {
-            return Ok(None);
-        };
+    let pick = |entry: Entry| -> Result<Option<EntryView>, Problem> {
         let wanted = places.has(query, &entry)
             && query
                 .decision
@@ -260,6 +256,11 @@ fn page(store: &Store, query: &EntriesQuery, places: &Wanted) -> Result<Page<Ent
                 .is_none_or(|d| entry.dwelling.as_ref() == Some(d));
         Ok(wanted.then(|| entry.into()))
     };
+    // The row may go between reading the index and the record.
+    let find = |at: WallTime, id: EntryId| match store.get(tables::ENTRIES, &(at, id))? {
+        Some(entry) => pick(entry),
+        None => Ok(None),
+    };
     // Newest first: the cursor is the last key shown, exclusive like every upper end.
     if let Some(door) = &query.door {
         let high = paging.after()?.unwrap_or((door.clone(), until, least));
@@ -267,7 +268,9 @@ fn page(store: &Store, query: &EntriesQuery, places: &Wanted) -> Result<Page<Ent
         let rows = store
             .range(tables::ENTRIES_BY_DOOR, door, Some(&low), Some(&high))
             .rev();
-        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.2));
+        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| {
+            find(key.1, key.2)
+        });
     }
     if let Some(dwelling) = &query.dwelling {
         let high = paging.after()?.unwrap_or((dwelling.clone(), until, least));
@@ -280,12 +283,14 @@ fn page(store: &Store, query: &EntriesQuery, places: &Wanted) -> Result<Page<Ent
                 Some(&high),
             )
             .rev();
-        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.2));
+        return gather(rows.map(|row| Ok(row?)), limit, |key, ()| {
+            find(key.1, key.2)
+        });
     }
     let high = paging.after()?.unwrap_or((until, least));
     let low = (from, least);
     let rows = store
-        .range(tables::ENTRIES_BY_TIME, &(), Some(&low), Some(&high))
+        .range(tables::ENTRIES, &(), Some(&low), Some(&high))
         .rev();
-    gather(rows.map(|row| Ok(row?)), limit, |key, ()| pick(key.1))
+    gather(rows.map(|row| Ok(row?)), limit, |_, entry| pick(entry))
 }

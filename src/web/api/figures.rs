@@ -211,11 +211,8 @@ fn count_hours(
     let idx_of = |at: WallTime| starts.partition_point(|start| *start <= at).checked_sub(1);
     let least = EntryId::from_bytes([0; 16]);
     let (low, high) = ((from, least), (to, least));
-    for row in store.range(tables::ENTRIES_BY_TIME, &(), Some(&low), Some(&high)) {
-        let ((at, id), ()) = row?;
-        let Some(entry) = store.get(tables::ENTRIES, &id)? else {
-            continue;
-        };
+    for row in store.range(tables::ENTRIES, &(), Some(&low), Some(&high)) {
+        let ((at, _), entry) = row?;
         if let Some(hour) = idx_of(at).and_then(|idx| hours.get_mut(idx)) {
             hour.entries += 1;
             match entry.decision.outcome {

@@ -38,7 +38,7 @@ pub(crate) async fn list(
 fn facts(api: &Api) -> HealthFacts {
     let site = api.site.load();
     let disk = api.footage.space();
-    let newest = api.store.scan(tables::ENTRIES_BY_TIME, &()).next_back();
+    let newest = api.store.scan(tables::ENTRIES, &()).next_back();
     let store_trouble = newest.and_then(Result::err);
     let cameras = site.cameras.iter();
     let cameras = cameras.map(|(id, place)| (format!("camera/{id}"), place.clone()));

@@ -116,7 +116,7 @@ fn follow(
     let store = &api.store;
     let middle = match &alert.entry {
         Some(entry) => store
-            .get(tables::ENTRIES, entry)?
+            .entry(entry)?
             .map_or(alert.raised_at, |entry| entry.received_at),
         None => alert.raised_at,
     };
@@ -168,7 +168,7 @@ fn entries(
             return Ok(true);
         }
         let ((_, at, id), ()) = row?;
-        let Some(entry) = store.get(tables::ENTRIES, &id)? else {
+        let Some(entry) = store.get(tables::ENTRIES, &(at, id))? else {
             continue;
         };
         let item = TrailItem {

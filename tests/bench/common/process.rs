@@ -92,6 +92,12 @@ impl Program {
         panic!("the gateway is not ready within {READY_WITHIN:?}");
     }
 
+    /// SIGKILL, and waits for its end.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().expect("it runs still");
+        self.0.wait().expect("it ends");
+    }
+
     /// SIGTERM, and waits for its end.
     pub(crate) fn stop(mut self) {
         let pid = i32::try_from(self.0.id())

@@ -355,7 +355,7 @@ impl<T> std::fmt::Debug for Hidden<T> {
 fn reckon_entries(store: &Store, published: &Published, reckoning: &mut Reckoning) {
     let mut found = BTreeSet::new();
     for row in store.scan(tables::ENTRIES, &()) {
-        let (id, entry) = row.unwrap();
+        let ((_, id), entry) = row.unwrap();
         found.insert(id);
         let swiped = published.get(&id).expect("every entry was a swipe");
         assert_eq!(entry.alerts.len(), usize::from(swiped.is_unknown));

@@ -24,7 +24,6 @@ use stairgate::entry::{
 use stairgate::linkage::SiteFacts;
 use stairgate::outbox::{Outbox, OutboxBase, OutboxOptions};
 use stairgate::roster::{LedgerBase, Roster, RosterOptions};
-use stairgate::store::tables;
 use stairgate::time::{TimeZone, WallTime};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -144,7 +143,7 @@ impl House {
     }
 
     pub(super) fn entry(&self, id: EntryId) -> Entry {
-        self.site.store.get(tables::ENTRIES, &id).unwrap().unwrap()
+        self.site.store.entry(&id).unwrap().unwrap()
     }
 }
 
