@@ -46,7 +46,12 @@ impl FragmentWriter {
         let memory = Memory::default();
         let mut muxer = Muxer::appending(FORMAT, memory.clone()).map_err(start)?;
         let options = [
-            ("movflags", "frag_custom+empty_moov+default_base_moof"),
+            // No trailer is ever written; FFmpeg would keep 40 bytes of each fragment for it, which is
+            // 80 MB a day and camera for a viewer.
+            (
+                "movflags",
+                "frag_custom+empty_moov+default_base_moof+skip_trailer",
+            ),
             ("video_track_timescale", "90000"),
             ("use_editlist", "0"),
             ("avoid_negative_ts", "disabled"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use stairgate::mux::{self, FragmentWriter, MuxError};
+use stairgate::mux::{self, FragmentWriter, MuxError, Sample};
 use stairgate::time::MediaTime;
 
 use crate::frame_number::{duration_s, fixture, shown_frames, shown_numbers};
@@ -94,6 +94,38 @@ fn a_fragment_is_one_moof_and_one_mdat() {
         assert_eq!(boxes(&fragment), ["moof", "mdat"], "{n} samples");
     }
     assert!(matches!(writer.fragment(&[]), Err(MuxError::Empty)));
+}
+
+/// A camera that is watched for a day has two million fragments.
+#[test]
+fn a_writer_that_never_ends_keeps_nothing_of_what_it_wrote() {
+    let media = mux::packetise(&fixture("video/numbered-h264-small.mp4"), 1_400).unwrap();
+    let (mut writer, _) = FragmentWriter::new(&media.params).unwrap();
+    let data = bytes::Bytes::from_static(&[0, 0, 0, 2, 0x65, 0x88]);
+    let mut write = |numbers: std::ops::Range<i64>| {
+        for n in numbers {
+            let sample = Sample {
+                at: MediaTime(n * 3_600),
+                duration_ticks: 3_600,
+                is_key: n % 50 == 0,
+                data: data.clone(),
+            };
+            assert!(writer.fragment(&[sample]).unwrap().len() < 300);
+        }
+    };
+    write(0..1_000);
+    let before = own_memory();
+    write(1_000..101_000);
+    let grown = own_memory().saturating_sub(before);
+    assert!(grown < 1 << 20, "{grown} bytes for 100,000 fragments");
+}
+
+/// Resident bytes of this process that are its own.
+fn own_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() << 10
 }
 
 #[test]
