@@ -57,6 +57,12 @@ const LOGIN: Backoff = backoff(60_000, 60, 30);
 /// half a second of dialling, and its next key frame. Only a few cameras are looked at.
 const WATCHED_MAX: Duration = Duration::from_secs(1);
 
+/// A camera that is there and fails goes on failing: it is asked so often in so many attempts, and then more
+/// seldom, since each takes one of its few sessions.
+const WATCHED_TRIES: u32 = 30;
+/// Longest delay after that.
+const WATCHED_LATER_MAX: Duration = Duration::from_secs(10);
+
 /// A session that lasted so long after its first key frame was a success; what ends sooner goes on
 /// backing off, so that a camera which dies at every PLAY is not dialled twice a second.
 pub(super) const SUCCESS_AFTER: Duration = Duration::from_secs(10);
@@ -104,9 +110,12 @@ impl Reconnect {
         let unwatched = backoff.jittered(self.n_failed);
         Delay {
             unwatched,
-            watched: match err.is_login_refused() {
-                true => unwatched,
-                false => unwatched.min(WATCHED_MAX),
+            watched: if err.is_login_refused() {
+                unwatched
+            } else if is_dark || self.n_failed <= WATCHED_TRIES {
+                unwatched.min(WATCHED_MAX)
+            } else {
+                unwatched.min(WATCHED_LATER_MAX)
             },
         }
     }
@@ -296,15 +305,19 @@ mod tests {
 
     #[test]
     fn who_looks_does_not_wait_long_but_locks_no_camera() {
-        for (err, is_short) in [(dark(), true), (status(404), true), (status(401), false)] {
+        for (err, soon, later) in [
+            (dark(), WATCHED_MAX, WATCHED_MAX),
+            (status(404), WATCHED_MAX, WATCHED_LATER_MAX),
+        ] {
             let mut reconnect = Reconnect::default();
-            for _ in 0..8 {
-                reconnect.after(&err, Duration::ZERO);
+            for n in 1..=2 * WATCHED_TRIES {
+                let delay = reconnect.after(&err, Duration::ZERO).watched;
+                let longest = if n <= WATCHED_TRIES { soon } else { later };
+                assert!(delay <= longest, "{err} {n}: {delay:?}");
             }
-            let delay = reconnect.after(&err, Duration::ZERO);
-            assert_eq!(delay.watched <= WATCHED_MAX, is_short, "{err}: {delay:?}");
-            assert!(delay.unwatched > WATCHED_MAX);
         }
+        let refused = Reconnect::default().after(&status(401), Duration::ZERO);
+        assert_eq!(refused.watched, refused.unwatched);
     }
 
     fn url_of(listener: &TcpListener) -> Url {
