@@ -128,12 +128,16 @@ pub fn gather(book: Book, addresses: &Addresses) -> Wanted {
         ..Wanted::default()
     };
     use_said_ids(&mut rows, addresses);
-    let mut left_out = use_said_holders(&mut rows);
-    let unclear = left_out.iter().filter_map(|idx| rows.get(*idx));
-    let unclear = unclear.map(|row| finding(row, Some(Column::Name), Reason::TwoOfThatName));
-    wanted.refused.extend(unclear);
+    let mut left_out = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
-        let mut round = Round::new(&rows);
+        // Rows that are refused lend nobody their id.
+        let mut meant = rows.clone();
+        let unclear = use_said_holders(&mut meant, &left_out);
+        let of_that_name = |row| finding(row, Some(Column::Name), Reason::TwoOfThatName);
+        let unclear_rows = unclear.iter().filter_map(|idx| meant.get(*idx));
+        wanted.refused.extend(unclear_rows.map(of_that_name));
+        left_out.extend(unclear);
+        let mut round = Round::new(&meant);
         for idx in (0..rows.len()).filter(|idx| !left_out.contains(idx)) {
             round.take(idx);
         }
@@ -186,10 +190,12 @@ struct SaidOf<'r> {
 }
 
 /// A row that names a cardholder by mark or name means the one of its dwelling to whom another row
-/// gives an id, wherever in the file that row stands. Returns the rows that may mean either of two.
-fn use_said_holders(rows: &mut [Row]) -> BTreeSet<usize> {
+/// gives an id, wherever in the file that row stands. Returns the rows that may mean either of two; those
+/// `left_out` count for nothing.
+fn use_said_holders(rows: &mut [Row], left_out: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut said: HashMap<&DwellingId, BTreeMap<&CardholderId, SaidOf<'_>>> = HashMap::new();
-    for row in rows.iter() {
+    let counted = |idx: &usize| !left_out.contains(idx);
+    for (_, row) in rows.iter().enumerate().filter(|(idx, _)| counted(idx)) {
         if let Some(id) = &row.holder {
             let of = said.entry(&row.dwelling).or_default();
             let of = of.entry(id).or_default();
@@ -199,7 +205,7 @@ fn use_said_holders(rows: &mut [Row]) -> BTreeSet<usize> {
     }
     let mut meant = Vec::new();
     let mut unclear = BTreeSet::new();
-    for (idx, row) in rows.iter().enumerate() {
+    for (idx, row) in rows.iter().enumerate().filter(|(idx, _)| counted(idx)) {
         let (None, Some(said)) = (&row.holder, said.get(&row.dwelling)) else {
             continue;
         };

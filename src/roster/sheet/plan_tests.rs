@@ -268,6 +268,22 @@ fn who_a_name_means_does_not_depend_on_the_order_of_rows() {
 }
 
 #[test]
+fn a_refused_row_lends_nobody_its_id() {
+    let rows = "\
+d1,b03-u1,301,94.3,rented,h1,甲,,,,0A01,,
+d2,b03-u1,302,50,rented,h9,乙,,,,0A09,,
+";
+    let mut snapshot = Snapshot::default();
+    let plan = plan_of(rows, &snapshot, Missing::Keeps);
+    apply(&mut snapshot, &plan);
+    // Rows 1 and 3 contradict each other about h9; row 2 means the 甲 that the ledger has.
+    let rows = "d1,,,,,h9,甲,,,,,,\nd1,,,,,,甲,,,,0A02,,\nd2,,,,,h9,乙,,,,,,\n";
+    let plan = plan_of(rows, &snapshot, Missing::Keeps);
+    assert_eq!(words(&plan), ["issue-card d1 h1 …02: "]);
+    assert_eq!(plan.refused.len(), 2, "{:?}", refused(&plan));
+}
+
+#[test]
 fn a_card_and_a_person_may_change_hands() {
     let snapshot = family();
     let rows = "\
