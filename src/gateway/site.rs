@@ -79,10 +79,7 @@ impl Site {
         // Sets clients up, and connects to nobody.
         let linkages = options::linkages(config, &self.parts.clock, &self.parts.supervisor);
         if let Err(err) = linkages {
-            problems.push(SiteProblem {
-                at: "linkage".to_owned(),
-                what: chain(&err).to_string(),
-            });
+            problems.push(SiteProblem::new("linkage", chain(&err).to_string()));
         }
         for problem in problems {
             draft.refuse(problem);
@@ -100,12 +97,12 @@ impl Site {
         }
         let stays = |id: &StairwellId| config.stairwells.iter().any(|known| known.id == *id);
         let gone = n_dwellings.into_iter().filter(|(id, _)| !stays(id));
-        let problems = gone.map(|(id, n)| SiteProblem {
-            at: format!("stairwell.{id}"),
-            what: format!(
+        let problems = gone.map(|(id, n)| {
+            let what = format!(
                 "cannot go or be given another id: {n} dwellings of the roster are in it (let the \
                  property office move or end them first)"
-            ),
+            );
+            SiteProblem::new(format!("stairwell.{id}"), what)
         });
         problems.collect()
     }

@@ -9,6 +9,7 @@ mod desk;
 mod health;
 mod lists;
 mod missing;
+mod problem_words;
 mod report;
 mod sheet;
 mod words;

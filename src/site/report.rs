@@ -1,5 +1,6 @@
 //! What a check says of a change: problems, warnings, what changes, and the file's difference.
 
+use super::problem_words::problem_in_chinese;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +12,20 @@ pub struct SiteProblem {
     pub at: String,
     /// What is wrong and what to do.
     pub what: String,
+    /// The same in Chinese.
+    pub zh: String,
+}
+
+impl SiteProblem {
+    /// At the value `at`, in English; the Chinese goes with it.
+    pub fn new(at: impl Into<String>, what: impl Into<String>) -> SiteProblem {
+        let what = what.into();
+        SiteProblem {
+            at: at.into(),
+            zh: problem_in_chinese(&what),
+            what,
+        }
+    }
 }
 
 /// What a change would do, or did.

@@ -223,10 +223,7 @@ pub fn site_problem(problem: &super::Problem) -> SiteProblem {
         ("", None) => "file".to_owned(),
         (key, _) => key.to_owned(),
     };
-    SiteProblem {
-        at,
-        what: problem.text().to_owned(),
-    }
+    SiteProblem::new(at, problem.text())
 }
 
 fn diff(path: &Path, old: &str, new: &str) -> String {
@@ -301,9 +298,9 @@ fn write(
         }
         let unknown = tables::replace(document, name, &wanted);
         let known: BTreeSet<&str> = unknown.iter().map(String::as_str).collect();
-        problems.extend(known.into_iter().map(|was| SiteProblem {
-            at: format!("{name}.{was}"),
-            what: format!("there is no {name} {was:?} that could be given another id"),
+        problems.extend(known.into_iter().map(|was| {
+            let what = format!("there is no {name} {was:?} that could be given another id");
+            SiteProblem::new(format!("{name}.{was}"), what)
         }));
     }
     secrets

@@ -19,9 +19,9 @@ pub(super) fn too_many(change: &SiteChange) -> Vec<SiteProblem> {
     let too_long = sizes
         .into_iter()
         .filter(|(_, size)| size.is_some_and(|size| size > ENTRIES_MAX));
-    let problems = too_long.map(|(name, _)| SiteProblem {
-        at: name.to_owned(),
-        what: format!("has more than {ENTRIES_MAX} entries (leave some out)"),
+    let problems = too_long.map(|(name, _)| {
+        let what = format!("has more than {ENTRIES_MAX} entries (leave some out)");
+        SiteProblem::new(name, what)
     });
     problems.collect()
 }
@@ -35,8 +35,7 @@ pub(super) fn fixed(
     let mut problems = Vec::new();
     let mut is_fixed = |at: String, is_same: bool, why: &str| {
         if !is_same {
-            let what = why.to_owned();
-            problems.push(SiteProblem { at, what });
+            problems.push(SiteProblem::new(at, why));
         }
     };
     if let Some(wanted) = &change.compound {
@@ -79,11 +78,9 @@ pub(super) fn carried_off(change: &SiteChange, lists: &Lists) -> Vec<SiteProblem
             .collect();
         let mut hosts = after.iter().flatten().filter_map(|url| host(url));
         if kept && hosts.any(|host| !known.contains(&host)) {
-            let what =
-                "is on another host: type its password or secret again, the one that is kept \
-                        does not go there"
-                    .to_owned();
-            problems.push(SiteProblem { at, what });
+            let what = "is on another host: type its password or secret again, the one that is kept \
+                        does not go there";
+            problems.push(SiteProblem::new(at, what));
         }
     };
     for wanted in change.cameras.iter().flatten() {

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::domain::place::Place;
 use crate::site::{
@@ -188,13 +188,7 @@ impl From<SiteError> for Problem {
         };
         let problem = Problem::new(status, kind, detail);
         match err {
-            SiteError::Unreadable(problems) => {
-                let problems: Vec<Value> = problems
-                    .into_iter()
-                    .map(|problem| json!({ "where": problem.at, "what": problem.what }))
-                    .collect();
-                problem.with("problems", problems)
-            }
+            SiteError::Unreadable(problems) => problem.with("problems", json!(problems)),
             SiteError::ChangedMeanwhile { version } => problem.with("version", version),
             SiteError::NotWritable(_)
             | SiteError::NotApplied(_)

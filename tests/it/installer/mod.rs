@@ -71,6 +71,17 @@ async fn an_empty_site_becomes_one_that_records_and_alerts_without_a_restart() {
     let bak = std::fs::read_to_string(site.path("gateway.toml.bak")).unwrap();
     assert_eq!(bak, before);
 
+    let audit = "/api/v1/audit?act=change&who=setup";
+    let audit = site.gateway.get(audit).await.json();
+    let [line] = audit["items"].as_array().unwrap().as_slice() else {
+        panic!("one change, one line: {audit}")
+    };
+    assert_eq!(line["target"], "site");
+    let told = line["detail"].as_str().unwrap();
+    for id in ["b03-u2-in", "b03-u2-door", "duty-room"] {
+        assert!(told.contains(id), "{told}");
+    }
+
     let doors = recorded(&site, &police, &supervisor).await;
     assert_eq!(site.gateway.log().matches(" ready").count(), 1, "one start");
     secrets_stay(&site).await;
@@ -145,6 +156,7 @@ async fn secrets_stay(site: &Site) {
     let shown = [
         site.get("/site").await.to_string(),
         site.get("/site/missing").await.to_string(),
+        site.gateway.get("/api/v1/audit").await.text(),
         site.get("/health").await.to_string(),
         site.config(),
         site.gateway.log(),
@@ -435,4 +447,49 @@ async fn all_doors(site: &Site, supervisor: &Supervisor) -> SimDoors {
         .collect();
     assert!(bad.is_empty(), "{bad:?}");
     doors
+}
+
+#[tokio::test]
+async fn what_is_changed_by_hand_is_taken_in_at_sighup_and_a_mistake_changes_nothing() {
+    let mut site = Site::start().await;
+    let put = json!({ "stairwells": [{ "id": "b03-u2", "building": "3", "unit": "2" }] });
+    let put = site.put(put).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    let by_console = site.config();
+    // Right behind a change from the console, while its line is still warm.
+    let by_hand =
+        format!("{by_console}\n[[stairwell]]\nid = \"b04-u1\"\nbuilding = \"4\"\nunit = \"1\"\n");
+    std::fs::write(site.path("gateway.toml"), &by_hand).unwrap();
+    site.gateway.reload();
+    let stairwells = |view: &Value| -> Vec<String> {
+        let items = view["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|one| one["id"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    eventually_ok("both stairwells", Duration::from_secs(10), || async {
+        let found = stairwells(&site.get("/places").await);
+        match found.contains(&"b03-u2".to_owned()) && found.contains(&"b04-u1".to_owned()) {
+            true => Ok(()),
+            false => Err(found),
+        }
+    })
+    .await;
+
+    site.gateway.expect("configuration");
+    let mistake =
+        format!("{by_hand}\n[[stairwell]]\nid = \"b05 u1\"\nbuilding = \"5\"\nunit = \"1\"\n");
+    std::fs::write(site.path("gateway.toml"), mistake).unwrap();
+    site.gateway.reload();
+    eventually("it says what is wrong", Duration::from_secs(10), || {
+        site.gateway.log().contains("b05 u1")
+    })
+    .await;
+    let found = stairwells(&site.get("/places").await);
+    assert!(
+        found.contains(&"b04-u1".to_owned()) && !found.iter().any(|id| id.starts_with("b05")),
+        "{found:?}"
+    );
+    site.gateway.stop(Duration::from_secs(30)).await;
 }

@@ -3,11 +3,11 @@
 import { Alert, Button, Modal, Skeleton, Table, Tabs } from 'antd';
 import { useEffect, useState } from 'react';
 import { ApiProblem, request } from '../../api/client';
-import { isKey, type Text, useText } from '../../i18n';
+import { isKey, type Text, useLanguage, useText } from '../../i18n';
 import { Failure } from '../shared/failure';
 import { useNotices } from '../shared/notices';
 import { Tone } from '../shared/tone';
-import type { SiteChange, Verdict } from './types';
+import type { SiteChange, SiteProblem, Verdict } from './types';
 
 const COLOURS = { added: 'good', removed: 'bad', changed: 'info' } as const;
 
@@ -91,10 +91,12 @@ export function ChangeDialog({
 }
 
 function VerdictView({ verdict, t }: { verdict: Verdict; t: Text }) {
+  const language = useLanguage();
   const what = (word: string) => {
     const key = `install.what.${word}`;
     return isKey(key) ? t(key) : word;
   };
+  const inWords = (one: SiteProblem) => (language === 'zh' ? one.zh : one.what);
   return (
     <div className="verdict" data-testid="verdict">
       {verdict.problems.map((one) => (
@@ -103,7 +105,7 @@ function VerdictView({ verdict, t }: { verdict: Verdict; t: Text }) {
           type="error"
           showIcon
           title={<code>{one.where}</code>}
-          description={one.what}
+          description={inWords(one)}
         />
       ))}
       {verdict.warnings.map((one) => (
@@ -113,7 +115,7 @@ function VerdictView({ verdict, t }: { verdict: Verdict; t: Text }) {
           showIcon
           title={
             <>
-              {one.where && <code>{one.where}</code>} {one.what}
+              {one.where && <code>{one.where}</code>} {inWords(one)}
             </>
           }
         />

@@ -64,9 +64,16 @@ export interface Site {
 /** A change of the site: a list that is left out stays as it is. */
 export type SiteChange = { version: string } & Partial<Omit<Site, 'version' | 'writable'>>;
 
+/** What is wrong with a value, or looks wrong, and what to do. */
+export interface SiteProblem {
+  where: string;
+  what: string;
+  zh: string;
+}
+
 export interface Verdict {
-  problems: { where: string; what: string }[];
-  warnings: { where?: string; what: string }[];
+  problems: SiteProblem[];
+  warnings: SiteProblem[];
   changes: {
     what: string;
     id: string;
