@@ -58,6 +58,8 @@ await run('office', async ({ page }) => {
   await shot(page, 'office-refusal');
   await setLanguage(page, 'zh');
 
+  // A page that is loaded anew has forgotten why.
+  await sayWhy(page);
   await cards(page);
 
   // The refusals are kept, with the reckoning of then.
@@ -71,17 +73,27 @@ await run('office', async ({ page }) => {
 /** No name is shown before a reason is said; the line of the audit has it. */
 async function showNames(page) {
   await page.getByText('姓名未显示').waitFor();
+  await page.locator('.holder-name bdi').first().waitFor();
   const [first] = await page.locator('.holder-name bdi').allInnerTexts();
   assert.match(first, /^b01-u1-102-/, 'an id, no name');
+  await sayWhy(page);
+  await eventually('names', 10_000, async () => {
+    const [name] = await page.locator('.holder-name bdi').allInnerTexts();
+    return name !== undefined && name !== first;
+  });
+  const { items } = await api(page, 'GET', '/audit?act=person');
+  assert.deepEqual(items.map((one) => [one.target, one.reason]), [['dwelling b01-u1-102', '登记或发卡']]);
+}
+
+async function sayWhy(page) {
   await page.getByRole('button', { name: '显示姓名' }).click();
   const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
   await axe(page);
   await shot(page, 'office-reason');
   await dialog.getByRole('button', { name: '登记或发卡' }).click();
   await dialog.getByRole('button', { name: '查看', exact: true }).click();
-  await eventually('names', 10_000, async () => (await page.locator('.holder-name bdi').allInnerTexts())[0] !== first);
-  const { items } = await api(page, 'GET', '/audit?act=person');
-  assert.deepEqual(items.map((one) => [one.target, one.reason]), [['dwelling b01-u1-102', '登记或发卡']]);
+  await dialog.waitFor({ state: 'hidden' });
 }
 
 async function reckoning(page, words) {

@@ -66,6 +66,8 @@ await run('search', async ({ page }) => {
   for (const act of ['clip', 'thumbnail', 'person']) {
     assert.ok(items.some((item) => item.act === act && item.reason === REASON), `the audit has ${act} with its reason`);
   }
+  // The player asked for the clip in ranges, and again when it sought: that is one look.
+  assert.equal(items.filter((item) => item.act === 'clip').length, 1);
   // The API itself refuses a look without a reason.
   const [entry] = (await api(page, 'GET', '/entries?limit=1')).items;
   const refused = await page.evaluate(async (id) => (await fetch(`/api/v1/entries/${id}/clip.mp4`)).status, entry.id);

@@ -2,6 +2,7 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { ApiProblem, request, setCsrf, setOnDoubt, setOnLoggedOut } from './api/client';
 import type { Me, Right } from './api/types';
+import { leave } from './leave';
 
 /** What the session is. */
 export type SessionState =
@@ -47,6 +48,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   useEffect(() => {
     setOnLoggedOut(() => {
       setCsrf(null);
+      leave();
       setState((was) => (was.is === 'in' ? { is: 'out', why: 'ended' } : was));
     });
     return () => setOnLoggedOut(null);
@@ -64,6 +66,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       logout: async () => {
         await request('POST', '/logout');
         setCsrf(null);
+        leave();
         setState({ is: 'out', why: 'not-yet' });
       },
     }),

@@ -3,6 +3,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { ApiProblem } from '../api/client';
 import { FeedProvider } from '../pages/duty/feed/feed';
+import { whenLeaving } from '../leave';
 import { may, useMe } from '../session';
 import { Frame } from './frame';
 import { KeysProvider } from './keys';
@@ -18,6 +19,8 @@ const client = new QueryClient({
     },
   },
 });
+
+whenLeaving(() => client.clear());
 
 export default function Inside({ path, isBare, children }: { path: string; isBare: boolean; children: ReactNode }) {
   const me = useMe();

@@ -3,6 +3,7 @@ import { Button, Form, Input, Modal, Space } from 'antd';
 import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { Query } from '../../api/client';
 import { useText } from '../../i18n';
+import { whenLeaving } from '../../leave';
 import { useMe } from '../../session';
 
 /** What the gateway asks for with each such look: it goes into the audit. */
@@ -30,8 +31,9 @@ interface Reasons {
 
 const Context = createContext<Reasons | null>(null);
 
-/** What an account said in the office, until the page is loaded anew. */
+/** What an account said in the office, until it leaves. */
 const saidInOffice = new Map<string, string>();
+whenLeaving(() => saidInOffice.clear());
 
 /** Remembers one reason: for what is inside, as a search, or for all pages of the office. */
 export function ReasonProvider({ room = 'duty', children }: { room?: Room; children: ReactNode }) {

@@ -51,6 +51,8 @@ export function useFound(q: string, reason: string | null) {
   return useQuery({
     queryKey: ['dwellings', 'found', q, reason],
     enabled: q.length > 1,
+    // Each time it is asked with a reason, it is a look at a person.
+    refetchOnWindowFocus: false,
     queryFn: ({ signal }) =>
       request<Page<Dwelling>>('GET', '/dwellings', { query: { q, reason, limit: PAGE_ROWS }, signal }),
   });

@@ -27,7 +27,7 @@ interface Values {
 
 export function HolderForm({
   dwelling,
-  holder,
+  holder: shown,
   onClose,
 }: {
   dwelling: Dwelling;
@@ -35,6 +35,8 @@ export function HolderForm({
   onClose: () => void;
 }) {
   const t = useText();
+  // As it was when the form opened: what others change meanwhile must be refused, not overwritten.
+  const [holder] = useState(shown);
   const changed = useLedgerChanged();
   const { said } = useNotices();
   const [form] = Form.useForm<Values>();
