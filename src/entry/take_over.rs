@@ -14,6 +14,7 @@ const CHUNK: usize = 500;
 /// # Errors
 /// [`StoreError`]; what was moved stays so.
 pub async fn take_over(store: &Store) -> Result<(), StoreError> {
+    store.raise_format().await?;
     let mut n_moved = 0;
     loop {
         let rows = store.scan(tables::OLD_ENTRIES, &()).take(CHUNK);

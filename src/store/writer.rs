@@ -33,6 +33,7 @@ const CACHE_BYTES: u64 = 64 << 20;
 const READS_FOR_EACH_CHANGE: usize = 2;
 /// Format of the store as a whole, in `META` under `format`. Before 2 entries lay by id.
 const FORMAT: u32 = 2;
+const FORMAT_KEY: &str = "format";
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -254,6 +255,23 @@ impl Store {
         rows.map(move |row| decode_row(&table, row))
     }
 
+    /// Says that the store is of today's format, so that no older program opens it: before the first row is
+    /// written that such a program would not find.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn raise_format(&self) -> Result<(), StoreError> {
+        let work = |txn: &mut Txn<'_>| {
+            let key = FORMAT_KEY.to_owned();
+            let format = u64::from(FORMAT);
+            match txn.get(tables::META, &key)? {
+                Some(found) if found == format => Ok(()),
+                _ => txn.put(tables::META, &key, &format),
+            }
+        };
+        self.write(work).await
+    }
+
     /// Where the store lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -273,7 +291,7 @@ impl Store {
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        let key = "format".to_owned();
+        let key = FORMAT_KEY.to_owned();
         let found = self.get(tables::META, &key)?;
         match found.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) {
             Some(FORMAT) => Ok(()),
@@ -282,8 +300,9 @@ impl Store {
                 found,
                 known: FORMAT,
             }),
-            // What is older is taken over row by row; an older program must not open it from here on.
-            Some(_) | None => {
+            // Older: for who takes it over.
+            Some(_) => Ok(()),
+            None => {
                 let bytes = tables::META.encode(&u64::from(FORMAT))?;
                 self.db
                     .insert(tables::META.key_bytes(&key), bytes)
