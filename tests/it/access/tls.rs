@@ -7,7 +7,8 @@ use serde_json::json;
 use super::person::PASSWORD;
 use crate::harness::gateway::{Gateway, run};
 use crate::harness::net::free_port;
-use crate::harness::wait::eventually_ok;
+use crate::harness::tls::TlsFiles;
+use crate::harness::wait::{eventually, eventually_ok};
 use crate::harness::{http, temp_dir, tls};
 
 fn config(folder: &std::path::Path, web: &str) -> String {
@@ -21,31 +22,80 @@ fn config(folder: &std::path::Path, web: &str) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn with_a_certificate_it_speaks_tls_alone_and_its_cookie_never_leaves_it() {
-    let folder = temp_dir();
-    let files = tls::make(folder.path());
+/// A gateway with the certificate in `folder`, and where it listens.
+fn spawn(folder: &std::path::Path) -> (String, Gateway) {
     let web = format!("127.0.0.1:{}", free_port());
     let text = format!(
         "listen = \"{web}\"\ntls_cert_file = \"server.pem\"\ntls_key_file = \"server.key\""
     );
-    let config = config(folder.path(), &text);
+    let config = config(folder, &text);
     let mut gateway = Gateway::spawn(std::path::Path::new(&config), &web, &[]);
     gateway.expect("configuration problem");
+    (web, gateway)
+}
+
+/// A client that knows the authority of `files` alone.
+fn client(files: &TlsFiles) -> reqwest::Client {
     let ca = reqwest::Certificate::from_pem(&std::fs::read(&files.ca).unwrap()).unwrap();
     drop(rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .tls_certs_only([ca])
         .no_proxy()
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+async fn asks(client: &reqwest::Client, web: &str) -> Result<(), String> {
+    let answer = client.get(format!("https://{web}/readyz")).send().await;
+    let answer = answer.and_then(reqwest::Response::error_for_status);
+    answer.map(drop).map_err(|err| err.to_string())
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_in_and_open_connections_go_on() {
+    let folder = temp_dir();
+    let files = tls::make(folder.path());
+    let (web, mut gateway) = spawn(folder.path());
+    let before = client(&files);
     eventually_ok("it answers", Duration::from_secs(30), || async {
-        let answer = client.get(format!("https://{web}/readyz")).send().await;
-        answer
-            .map_err(|err| err.to_string())?
-            .error_for_status()
-            .map(drop)
-            .map_err(|err| err.to_string())
+        asks(&before, &web).await
+    })
+    .await;
+
+    // What cannot be used changes nothing.
+    let good = std::fs::read(&files.cert).unwrap();
+    std::fs::write(&files.cert, "no certificate").unwrap();
+    gateway.expect("the new certificate cannot be used");
+    gateway.expect("configuration");
+    gateway.reload();
+    eventually("it says so", Duration::from_secs(10), || {
+        gateway.log().contains("cannot be used")
+    })
+    .await;
+    asks(&client(&files), &web).await.unwrap();
+    std::fs::write(&files.cert, good).unwrap();
+
+    let renewed = tls::make(folder.path());
+    gateway.reload();
+    eventually_ok(
+        "the renewed one is shown",
+        Duration::from_secs(10),
+        || async { asks(&client(&renewed), &web).await },
+    )
+    .await;
+    // This client keeps its connection, which was made with the certificate before.
+    asks(&before, &web).await.unwrap();
+    gateway.stop(Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls_alone_and_its_cookie_never_leaves_it() {
+    let folder = temp_dir();
+    let files = tls::make(folder.path());
+    let (web, gateway) = spawn(folder.path());
+    let client = client(&files);
+    eventually_ok("it answers", Duration::from_secs(30), || async {
+        asks(&client, &web).await
     })
     .await;
     http::get(&format!("http://{web}/readyz"))

@@ -148,6 +148,11 @@ impl Gateway {
         self.process = spawn(&self.config, &self.envs);
     }
 
+    /// SIGHUP: it takes in its configuration again.
+    pub(crate) fn reload(&mut self) {
+        self.process.hang_up();
+    }
+
     /// Its resident memory, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let status =

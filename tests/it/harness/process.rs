@@ -77,6 +77,11 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&mut self) {
+        self.signal(Signal::HUP);
+    }
+
     /// SIGTERM, and how it ended; fails the test when it still runs after `within`.
     pub(crate) async fn terminate(&mut self, within: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
