@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::AccountError;
+use crate::domain::audit::AUDIT_TEXT_CHARS_MAX;
 use crate::domain::role::{ActorName, Role};
 use crate::file::{folder_of, replace_private};
 use crate::time::WallTime;
@@ -77,7 +78,7 @@ impl<'p> AccountsFile<'p> {
                 book.told.push(Told {
                     at,
                     account: name.clone(),
-                    what: what.into(),
+                    what: what.into().chars().take(AUDIT_TEXT_CHARS_MAX).collect(),
                 });
             }
             Ok(done)

@@ -19,6 +19,7 @@ pub(super) async fn follow(
 ) -> Result<(), StoreError> {
     // Stand in the audit, but could not be taken off the file.
     let mut taken: Vec<Told> = Vec::new();
+    let mut is_well = true;
     let mut timer = tokio::time::interval(LOOK_AGAIN);
     loop {
         tokio::select! {
@@ -35,7 +36,7 @@ pub(super) async fn follow(
             }
         }
         if !taken.is_empty() {
-            forget(&accounts, taken.clone()).await;
+            is_well = forget(&accounts, taken.clone(), is_well).await;
         }
     }
 }
@@ -45,12 +46,20 @@ fn event(told: &Told) -> AuditEvent {
     AuditEvent::by_command(told.at, AuditAct::Change, target, told.what.clone())
 }
 
-async fn forget(accounts: &Accounts, told: Vec<Told>) {
+/// Takes `told` off the file; could it? Says so once when it cannot.
+async fn forget(accounts: &Accounts, told: Vec<Told>, was_well: bool) -> bool {
     let path = accounts.path().to_owned();
     let work = move || account::forget_told(&path, &told);
-    match blocking("write the accounts", work).await {
-        Ok(Ok(())) => accounts.look_now(),
-        Ok(Err(err)) => error!(error = %chain(&err), "accounts cannot be written"),
-        Err(err) => error!(error = %chain(&err), "accounts cannot be written"),
+    let why = match blocking("write the accounts", work).await {
+        Ok(Ok(())) => {
+            accounts.look_now();
+            return true;
+        }
+        Ok(Err(err)) => chain(&err).to_string(),
+        Err(err) => chain(&err).to_string(),
+    };
+    if was_well {
+        error!(error = %why, "the accounts file cannot be written (make it the gateway user's)");
     }
+    false
 }

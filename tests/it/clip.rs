@@ -366,6 +366,7 @@ async fn a_shelf_keeps_no_failure_and_nothing_beyond_its_bytes() {
 fn a_shelf_refuses_when_too_many_wait() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(1)
+        .enable_time()
         .build()
         .unwrap();
     let (free, busy) = std::sync::mpsc::channel::<()>();
@@ -388,9 +389,10 @@ async fn refuses_when_too_many_wait(free: impl FnOnce()) {
         shelf.get(&ids[0], &record),
         shelf.get(&ids[1], &record),
         async {
-            let refused = shelf.get(&ids[2], &record).await;
+            let third = shelf.get(&ids[2], &record);
+            let refused = tokio::time::timeout(Duration::from_secs(10), third).await;
             free();
-            refused
+            refused.expect("the third is not kept waiting")
         },
     );
     assert!(a.is_ok() && b.is_ok());

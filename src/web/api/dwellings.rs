@@ -113,15 +113,15 @@ pub(crate) async fn list(
     };
     let (roster, places, by_name) = (api.roster.clone(), principal.places(), grounds.is_some());
     let read = move || page(&roster, &query, by_name, &places);
-    let (found, n_by_name) = blocking("list dwellings", read).await??;
+    let (found, by_its_name) = blocking("list dwellings", read).await??;
     if let Some(grounds) = grounds
-        && (n_by_name > 0 || found.items.is_empty())
+        && (!by_its_name.is_empty() || found.items.is_empty())
     {
         let look = Look {
             act: AuditAct::Person,
             target: "search by name".to_owned(),
             place: None,
-            detail: format!("dwellings found: {n_by_name}"),
+            detail: format!("found: {}", named(&by_its_name)),
         };
         looks::record(&api, &principal, look, grounds).await?;
     }
@@ -133,7 +133,7 @@ fn page(
     query: &DwellingsQuery,
     by_name: bool,
     places: &Places,
-) -> Result<(Page<DwellingView>, usize), Problem> {
+) -> Result<(Page<DwellingView>, Vec<DwellingId>), Problem> {
     let paging = Paging {
         cursor: query.cursor.clone(),
         limit: query.limit,
@@ -141,7 +141,7 @@ fn page(
     let after: Option<DwellingId> = paging.after()?;
     let (book, now) = (roster.book(), roster.moment());
     let wanted = Wanted::new(roster, query, by_name);
-    let mut n_by_name = 0;
+    let mut by_its_name = Vec::new();
     let rows = book.households(after.as_ref());
     let rows = rows.map(|home| Ok((home.dwelling.id.clone(), Arc::clone(home))));
     let found = gather(rows, paging.limit(), |_, home| {
@@ -149,7 +149,9 @@ fn page(
         if !places.has(&home.dwelling.place) || fits == Fits::Not {
             return Ok(None);
         }
-        n_by_name += usize::from(fits == Fits::ByName);
+        if fits == Fits::ByName {
+            by_its_name.push(home.dwelling.id.clone());
+        }
         let reckoning = home.reckon(book.policy(), now);
         let fits = query
             .over_limit
@@ -157,7 +159,16 @@ fn page(
         Ok(fits
             .then(|| DwellingView::new(roster, &home.dwelling, &reckoning, (home.revision, None))))
     })?;
-    Ok((found, n_by_name))
+    Ok((found, by_its_name))
+}
+
+/// The dwellings for the audit, or that there was none.
+fn named(dwellings: &[DwellingId]) -> String {
+    let ids: Vec<&str> = dwellings.iter().map(DwellingId::as_str).collect();
+    match ids.is_empty() {
+        true => "nobody".to_owned(),
+        false => ids.join(", "),
+    }
 }
 
 /// Is a household what is looked for?
