@@ -88,10 +88,12 @@ async function showNames(page) {
 async function sayWhy(page) {
   await page.getByRole('button', { name: '显示姓名' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.waitFor();
+  await dialog.getByRole('button', { name: '登记或发卡' }).click();
+  // It fades in; colours are judged once they are there.
+  await eventually('the dialog stands', 5_000, () =>
+    dialog.evaluate((element) => element.getAnimations({ subtree: true }).length === 0));
   await axe(page);
   await shot(page, 'office-reason');
-  await dialog.getByRole('button', { name: '登记或发卡' }).click();
   await dialog.getByRole('button', { name: '查看', exact: true }).click();
   await dialog.waitFor({ state: 'hidden' });
 }
