@@ -124,7 +124,7 @@ pub mod tables {
     /// Counters and versions by name.
     pub const META: Table<String, u64> = Table::new(1, "meta");
 
-    /// Entries by arrival, which [`SEEN`] knows of each id: [`Store::entry`](super::Store::entry).
+    /// Entries by arrival, which [`SEEN`] knows of each id: `Store::entry`.
     pub const ENTRIES: Table<(WallTime, EntryId), Entry> = Table::new(18, "entries");
     /// Entries by id, from before they lay by arrival; moved to [`ENTRIES`] at the next start.
     pub const OLD_ENTRIES: Table<EntryId, Entry> = Table::new(10, "old-entries");
